@@ -1,0 +1,1 @@
+"""From raw texts to a small, private, fast spaCy model that provably beats the LLM it learned from."""

@@ -1,0 +1,298 @@
+"""The vocabulary: frozen values that every folder takes and returns.
+
+Nothing here needs spaCy, a database or a file. Offsets are code points, half-open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from annoloop.errors import BlindnessError, SchemeError
+
+Kind = Literal["ner", "spancat", "textcat", "textcat_multilabel"]
+Split = Literal["pool", "dev", "held_out"]
+Verdict = Literal["accept", "reject", "ignore"]
+Decision = Literal["rules_suffice", "beats_llm", "level", "llm_ahead", "no_llm", "refused"]
+
+KINDS: tuple[Kind, ...] = ("ner", "spancat", "textcat", "textcat_multilabel")
+SPLITS: tuple[Split, ...] = ("pool", "dev", "held_out")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """A labelled stretch of a text: code-point offsets, `end` exclusive."""
+
+    start: int
+    end: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """What somebody or something says about one text: its categories and its spans.
+
+    The one value shared by suggestions, answers, gold and predictions. Spans are kept sorted, so
+    that equal annotations compare equal.
+    """
+
+    labels: tuple[str, ...] = ()
+    spans: tuple[Span, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", tuple(sorted(set(self.labels))))
+        object.__setattr__(self, "spans", tuple(sorted(set(self.spans))))
+
+
+@dataclass(frozen=True, slots=True)
+class LabelScheme:
+    """The question asked of every text: its kind, its labels in the order shown, what they mean."""
+
+    kind: Kind
+    labels: tuple[str, ...]
+    definitions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def has_spans(self) -> bool:
+        """Whether the answer to this question is a set of spans (else: categories)."""
+        return self.kind in ("ner", "spancat")
+
+    @property
+    def is_exclusive(self) -> bool:
+        """Whether a text has exactly one category."""
+        return self.kind == "textcat"
+
+    def check(self, annotation: Annotation, text: str) -> None:
+        """Raise `SchemeError` where the annotation does not fit this scheme or the text."""
+        for name in (*annotation.labels, *(s.label for s in annotation.spans)):
+            if name not in self.labels:
+                known = ", ".join(self.labels)
+                raise SchemeError(f"label {name!r} is not in the project", hint=f"known labels: {known}")
+        for span in annotation.spans:
+            if not 0 <= span.start < span.end <= len(text):
+                raise SchemeError(
+                    f"span {span.start}-{span.end} ({span.label}) lies outside the text of {len(text)} characters",
+                    hint="offsets are code points, half-open",
+                )
+        if self.kind == "ner":
+            for left, right in zip(annotation.spans, annotation.spans[1:], strict=False):
+                if right.start < left.end:
+                    raise SchemeError(
+                        f"spans {left.start}-{left.end} and {right.start}-{right.end} overlap",
+                        hint="kind ner takes no overlapping spans; kind spancat does",
+                    )
+        if self.is_exclusive and len(annotation.labels) > 1:
+            raise SchemeError(
+                f"{len(annotation.labels)} categories for one text: {', '.join(annotation.labels)}",
+                hint="kind textcat takes one; kind textcat_multilabel takes several",
+            )
+        if self.has_spans and annotation.labels:
+            raise SchemeError("categories in a project of spans", hint=f"the project's kind is {self.kind}")
+        if not self.has_spans and annotation.spans:
+            raise SchemeError("spans in a project of categories", hint=f"the project's kind is {self.kind}")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One text of the corpus. `input_hash` names it; `split` is set by hash and frozen before round 1."""
+
+    input_hash: str
+    text: str
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    split: Split = "pool"
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A pre-annotation. `source` names the rules file, the LLM with its prompt version, or the model's round."""
+
+    annotation: Annotation
+    score: float | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A question to an expert. A held-out or dev text is never assisted: its task carries no suggestion."""
+
+    task_hash: str
+    example: Example
+    suggestion: Suggestion | None
+    assisted: bool
+    priority: float
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an annotator said about a task. Append-only; of one annotator's answers the highest `seq` is in force.
+
+    `seq` is in microseconds since 1970 as counted by the client. `retracted` marks an undo: it takes
+    the annotator's earlier answer back and says nothing instead. `blind` says that the annotator saw
+    no suggestion.
+    """
+
+    answer_id: str
+    task_hash: str
+    input_hash: str
+    verdict: Verdict
+    annotation: Annotation
+    annotator: str
+    milliseconds: int
+    seq: int
+    blind: bool = False
+    simulated: bool = False
+    retracted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Gold:
+    """The truth about one text, derived from the answers in force, never edited.
+
+    `complete` is False where the answers say only what is *not* there (a rejected suggestion).
+    `blind` is True where every answer behind it was made without a suggestion.
+    """
+
+    example: Example
+    annotation: Annotation
+    annotators: tuple[str, ...] = ()
+    complete: bool = True
+    blind: bool = False
+    simulated: bool = False
+
+
+@dataclass(frozen=True)
+class GoldSet:
+    """Gold of one split only: the type that keeps the held-out set out of everything that learns.
+
+    Raises:
+        BlindnessError: a gold of another split was put in.
+    """
+
+    split: ClassVar[Split]
+    items: tuple[Gold, ...] = ()
+
+    def __post_init__(self) -> None:
+        for gold in self.items:
+            if gold.example.split != self.split:
+                raise BlindnessError(
+                    f"text {gold.example.input_hash} is in {gold.example.split}, not in {self.split}",
+                    hint="held-out texts may be used for evaluation only",
+                )
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[Gold]:
+        return iter(self.items)
+
+
+class PoolGold(GoldSet):
+    """Gold to learn from: the only gold that training, rules and few-shot prompts accept."""
+
+    split = "pool"
+
+
+class DevGold(GoldSet):
+    """Gold to choose by: recipes, thresholds, the source of suggestions."""
+
+    split = "dev"
+
+
+class HeldOutGold(GoldSet):
+    """Gold to judge by. Only `annoloop.evaluation` takes it."""
+
+    split = "held_out"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """True positives, false positives, false negatives: a value that adds."""
+
+    tp: int = 0
+    fp: int = 0
+    fn: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn)
+
+    @property
+    def precision(self) -> float | None:
+        """tp / (tp + fp); None where nothing was predicted."""
+        return self.tp / (self.tp + self.fp) if self.tp + self.fp else None
+
+    @property
+    def recall(self) -> float | None:
+        """tp / (tp + fn); None where there was nothing to find."""
+        return self.tp / (self.tp + self.fn) if self.tp + self.fn else None
+
+    @property
+    def f(self) -> float | None:
+        """Harmonic mean of precision and recall, 2tp / (2tp + fp + fn); None where all three are 0."""
+        total = 2 * self.tp + self.fp + self.fn
+        return 2 * self.tp / total if total else None
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """How well one approach did on one set of gold. An undefined metric is None, never 0.
+
+    `score` is the project's headline: micro F of exact spans for span kinds, accuracy for single-choice
+    categories, micro F for several. `macro_f` averages the labels' F. `interval` is the 95 % bootstrap
+    interval of `score` over documents.
+    """
+
+    texts: int
+    score: float | None
+    precision: float | None
+    recall: float | None
+    macro_f: float | None
+    interval: tuple[float, float] | None
+    per_label: Mapping[str, Counts] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One turn of the loop, as the store keeps it: what was asked, what was trained, how it scored."""
+
+    number: int
+    strategy: str
+    seed: int
+    tasks: tuple[str, ...] = ()
+    gold_texts: int = 0
+    model: str | None = None
+    recipe: str | None = None
+    dev: Scores | None = None
+    held_out: Scores | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GateVerdict:
+    """The gate's decision after one round: what it is, why, and the test behind it."""
+
+    decision: Decision
+    reason: str
+    p_value: float | None = None
+    alpha: float | None = None
+    delta: float | None = None
+    delta_interval: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderboardRow:
+    """One approach on the table: quality, speed, size, cost, human minutes. None where it was not measured.
+
+    `cost` is the money per 1,000 texts, `megabytes` the size on disk (1 MB = 10^6 bytes).
+    """
+
+    approach: Literal["rules", "llm", "model"]
+    name: str
+    scores: Scores
+    texts_per_second: float | None = None
+    words_per_second: float | None = None
+    megabytes: float | None = None
+    cost: float | None = None
+    tokens: int | None = None
+    human_minutes: float | None = None
+    note: str = ""
