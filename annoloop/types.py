@@ -240,7 +240,8 @@ class Scores:
 
     `score` is the project's headline: micro F of exact spans for span kinds, accuracy for single-choice
     categories, micro F for several. `macro_f` averages the labels' F. `interval` is the 95 % bootstrap
-    interval of `score` over documents.
+    interval of `score` over documents. `missing` counts the texts without a prediction: each counts as
+    an empty one.
     """
 
     texts: int
@@ -250,6 +251,7 @@ class Scores:
     macro_f: float | None
     interval: tuple[float, float] | None
     per_label: Mapping[str, Counts] = field(default_factory=dict)
+    missing: int = 0
 
 
 @dataclass(frozen=True, slots=True)
