@@ -1,0 +1,311 @@
+"""The gate: may this project say "the model beats the LLM", and do the rules suffice already?
+
+Testing every round at p < .05 makes false claims in 15 to 24 % of projects whose model is no better.
+So the number of rounds K and alpha are fixed before round 1, and round k may spend
+alpha_k = alpha * 2k / (K (K + 1)): the shares of all rounds add up to alpha, the late rounds, whose
+models are the best, get the most.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+from annoloop.evaluation.scores import (
+    DocumentCounts,
+    FloatArray,
+    IntArray,
+    count,
+    f_of,
+    grouped,
+    percentile_interval,
+    resampled,
+)
+from annoloop.types import Annotation, Decision, GateVerdict, Gold, HeldOutGold, LabelScheme, Scores
+
+_Z95 = NormalDist().inv_cdf(0.975)
+
+
+@dataclass(frozen=True, slots=True)
+class GatePlan:
+    """What is fixed before round 1.
+
+    `rounds` is K, `alpha` the chance of a false claim over all rounds, `margin` the loss that still
+    counts as level. Under `minimum_texts` held-out texts there is no verdict. `power` and `effect`
+    (a difference worth finding) serve only to say how many more texts are needed. An LLM that
+    answered less than `minimum_answered` of the texts was not measured fairly.
+    """
+
+    rounds: int = 10
+    alpha: float = 0.05
+    margin: float = 0.02
+    minimum_texts: int = 100
+    power: float = 0.8
+    effect: float = 0.05
+    minimum_answered: float = 0.98
+    resamples: int = 9_999
+
+    def alpha_of(self, round_number: int) -> float:
+        """The share of alpha that round k = 1, 2, … may spend; 0 after round K."""
+        if not 1 <= round_number <= self.rounds:
+            return 0.0
+        return self.alpha * 2 * round_number / (self.rounds * (self.rounds + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class RulesVerdict:
+    """Whether the rules reach the target already: `lower` is the bound that was compared with it."""
+
+    suffice: bool
+    lower: float | None
+    target: float
+    reason: str
+
+
+def gate(
+    scheme: LabelScheme,
+    gold: HeldOutGold,
+    *,
+    model: Mapping[str, Annotation],
+    llm: Mapping[str, Annotation] | None,
+    round_number: int,
+    seed: int,
+    plan: GatePlan | None = None,
+    leaked: Collection[str] = (),
+) -> GateVerdict:
+    """Decide on a model of round `round_number` (1 to K) against the LLM on the blind held-out gold.
+
+    `model` and `llm` map input hashes to predictions. An LLM's answer that could not be understood
+    belongs there as an empty annotation: it is the LLM's mistake. A text that the LLM was never asked
+    is left out of the mapping. `leaked` names held-out texts of which the training gold holds a
+    near-duplicate.
+
+    The decision is "no_llm" without an LLM; "refused" where nothing can be claimed (the reason says
+    what is missing); "beats_llm" where the difference is positive and p <= alpha_k; "level" where the
+    95 % interval of the difference lies above -margin; "llm_ahead" where the difference is negative.
+    A positive difference that is neither significant nor safely above -margin is "refused" too: the
+    set is too small to tell.
+    """
+    plan = plan or GatePlan()
+    if llm is None:
+        return GateVerdict("no_llm", "No LLM was asked, so there is no LLM to beat.")
+    usable = [g for g in gold if g.complete]
+    ours, theirs = count(scheme, usable, model), count(scheme, usable, llm)
+    refusal = _refusal(usable, theirs, round_number=round_number, plan=plan, leaked=leaked)
+    if refusal:
+        return GateVerdict("refused", refusal)
+    delta, interval = difference(ours, theirs, seed=seed)
+    p_value = paired_p(ours, theirs, seed=seed, resamples=plan.resamples)
+    alpha = plan.alpha_of(round_number)
+    decision = _decide(delta, interval, p_value, alpha=alpha, margin=plan.margin)
+    reason = _reason(decision, ours, theirs, interval, p_value, alpha=alpha, plan=plan)
+    if any(g.simulated for g in usable):
+        reason += " The held-out answers were simulated from gold labels, not given by a person."
+    return GateVerdict(decision, reason, p_value, alpha, delta, interval)
+
+
+def paired_p(ours: DocumentCounts, theirs: DocumentCounts, *, seed: int, resamples: int = 9_999) -> float:
+    """One-sided p of "ours is no better than theirs" on the same documents.
+
+    Single-choice categories: exact mid-p McNemar. All else: approximate randomisation.
+    """
+    if ours.input_hashes != theirs.input_hashes:
+        raise ValueError("the two approaches were counted on different documents")
+    if ours.exclusive:
+        won = int((ours.right & ~theirs.right).sum())
+        lost = int((~ours.right & theirs.right).sum())
+        return mcnemar_mid_p(won, lost)
+    return randomisation_p(ours.units, theirs.units, seed=seed, resamples=resamples)
+
+
+def mcnemar_mid_p(won: int, lost: int) -> float:
+    """P(X > won) + P(X = won) / 2 with X ~ Binomial(won + lost, 1/2) (Fagerland et al. 2013).
+
+    `won` counts the texts that ours has right and theirs wrong, `lost` the reverse.
+    """
+    from scipy.stats import binom
+
+    return float(binom.sf(won, won + lost, 0.5) + 0.5 * binom.pmf(won, won + lost, 0.5))
+
+
+def randomisation_p(ours: IntArray, theirs: IntArray, *, seed: int, resamples: int = 9_999) -> float:
+    """Approximate randomisation (Noreen 1989; Yeh 2000): swap the two approaches document by document.
+
+    Both arrays are (documents, 3): tp, fp, fn. p = (1 + #{dF* >= dF}) / (resamples + 1); 1.0 where F
+    is not defined.
+    """
+    total_ours, total_theirs = ours.sum(axis=0), theirs.sum(axis=0)
+    observed = float(f_of(total_ours) - f_of(total_theirs))
+    if math.isnan(observed):
+        return 1.0
+    # Swapping a document moves its difference from one side to the other; equal ones change nothing.
+    distinct, times = grouped(theirs - ours)
+    swaps = np.random.default_rng(seed).binomial(times, 0.5, size=(resamples, len(times)))
+    moved = swaps @ distinct
+    swapped = f_of(total_ours + moved) - f_of(total_theirs - moved)
+    # A swap that gives the same tables may differ in the last bit; NaN counts against the claim.
+    reached = int((~(swapped < observed - 1e-12)).sum())
+    return (1 + reached) / (resamples + 1)
+
+
+def difference(
+    ours: DocumentCounts, theirs: DocumentCounts, *, seed: int, samples: int = 2_000
+) -> tuple[float, tuple[float, float]]:
+    """Score of ours less score of theirs, and its 95 % paired bootstrap interval over documents."""
+    both = np.concatenate([ours.units, theirs.units], axis=1)
+    drawn = resampled(both, seed=seed, samples=samples)
+    values: FloatArray = f_of(drawn[:, :3]) - f_of(drawn[:, 3:])
+    delta = float(f_of(ours.units.sum(axis=0)) - f_of(theirs.units.sum(axis=0)))
+    return delta, percentile_interval(values) or (-1.0, 1.0)
+
+
+def texts_needed(*, effect: float, alpha: float, power: float = 0.8, discordant: float = 0.2) -> int:
+    """How many texts show a difference in accuracy of `effect` (Connor 1987).
+
+    n = ((z_(1-alpha) sqrt(p_d) + z_(1-beta) sqrt(p_d - effect^2)) / effect)^2, where p_d is the share
+    of texts on which exactly one of the two is right.
+    """
+    discordant = max(discordant, effect)
+    z_alpha, z_beta = NormalDist().inv_cdf(1 - alpha), NormalDist().inv_cdf(power)
+    spread = z_alpha * math.sqrt(discordant) + z_beta * math.sqrt(discordant - effect**2)
+    return math.ceil((spread / effect) ** 2)
+
+
+def entities_needed(*, effect: float, alpha: float, power: float = 0.8) -> int:
+    """How many gold entities show a difference in F of `effect`, from SE(dF) = .48 / sqrt(entities)."""
+    z = NormalDist().inv_cdf(1 - alpha) + NormalDist().inv_cdf(power)
+    return math.ceil((0.48 * z / effect) ** 2)
+
+
+def rules_suffice(scores: Scores, target: float | None) -> RulesVerdict:
+    """Whether the rules' score on dev reaches the target, judged by its lower bound.
+
+    The bound is the lower of two: the bootstrap interval's end, and the lower end of the Wilson interval
+    on the score's own counts (Wilson 1927). The bootstrap alone is blind on a tiny dev set: where all of
+    5 texts are right, every sample of them is right too. For F the Wilson bound is taken on
+    J = tp / (tp + fp + fn), and F = 2J / (1 + J) rises with it.
+    """
+    goal = 1.0 if target is None else target
+    if target is None:
+        return RulesVerdict(False, None, goal, "No target is set, so the rules are not judged.")
+    if scores.score is None or scores.interval is None:
+        return RulesVerdict(False, None, goal, "The rules have no score on the dev texts yet.")
+    lower = min(scores.interval[0], _wilson_of(scores))
+    suffice = lower >= target
+    reason = (
+        f"Rules score {scores.score:.3f} on {scores.texts} dev texts, lower bound {lower:.3f}, "
+        f"{'which reaches' if suffice else 'below'} the target of {target:.3f}."
+    )
+    return RulesVerdict(suffice, lower, goal, reason)
+
+
+def _wilson_of(scores: Scores) -> float:
+    """Lower Wilson bound of the headline score, from the counts it was computed of."""
+    overall = [sum(getattr(c, part) for c in scores.per_label.values()) for part in ("tp", "fp", "fn")]
+    tp, fp, fn = overall
+    assert scores.score is not None
+    exclusive = tp + max(fp, fn) <= scores.texts and math.isclose(scores.score * scores.texts, tp, abs_tol=1e-6)
+    if exclusive:
+        return _wilson_lower(tp, scores.texts)
+    found = _wilson_lower(tp, tp + fp + fn)
+    return 2 * found / (1 + found)
+
+
+def _wilson_lower(right: float, total: float) -> float:
+    """Lower end of the 95 % Wilson interval of right / total."""
+    share, z2 = right / total, _Z95**2
+    centre = share + z2 / (2 * total)
+    spread = _Z95 * math.sqrt(share * (1 - share) / total + z2 / (4 * total**2))
+    return max(0.0, (centre - spread) / (1 + z2 / total))
+
+
+def _refusal(
+    usable: list[Gold], theirs: DocumentCounts, *, round_number: int, plan: GatePlan, leaked: Collection[str]
+) -> str:
+    """Why no verdict can be given on this gold, or an empty string."""
+    names = {g.example.input_hash for g in usable}
+    assisted = sum(not g.blind for g in usable)
+    leaks = len(names & set(leaked))
+    if len(usable) < plan.minimum_texts:
+        wish = texts_needed(effect=plan.effect, alpha=plan.alpha, power=plan.power)
+        return (
+            f"No verdict on {len(usable)} held-out texts: {plan.minimum_texts - len(usable)} more are the least, "
+            f"and about {wish - len(usable)} more show a difference of {plan.effect:.2f} with {plan.power:.0%} power."
+        )
+    if assisted:
+        return (
+            f"No verdict: {assisted} of {len(usable)} held-out texts were not annotated blind, "
+            "and gold made with suggestions in view flatters whoever suggested; answer them again without."
+        )
+    if leaks:
+        return f"No verdict: {leaks} of {len(usable)} held-out texts have a near-duplicate in the training gold."
+    if not theirs.units[:, (0, 2)].any():
+        return f"No verdict: the gold of the {len(usable)} held-out texts holds nothing to find."
+    if theirs.missing > (1 - plan.minimum_answered) * len(usable):
+        answered = len(usable) - theirs.missing
+        return f"No verdict: the LLM was asked only {answered} of {len(usable)} held-out texts; ask it the rest."
+    if round_number > plan.rounds:
+        return (
+            f"No verdict: the {plan.rounds} rounds fixed before round 1 are used up; "
+            "a further claim needs new held-out texts."
+        )
+    return ""
+
+
+def _decide(
+    delta: float, interval: tuple[float, float], p_value: float, *, alpha: float, margin: float
+) -> Decision:
+    if delta > 0 and p_value <= alpha:
+        return "beats_llm"
+    if interval[0] > -margin:
+        return "level"
+    return "llm_ahead" if delta < 0 else "refused"
+
+
+def _reason(
+    decision: Decision,
+    ours: DocumentCounts,
+    theirs: DocumentCounts,
+    interval: tuple[float, float],
+    p_value: float,
+    *,
+    alpha: float,
+    plan: GatePlan,
+) -> str:
+    """One plain sentence with the figures behind the decision."""
+    name = "accuracy" if ours.exclusive else "F"
+    us, them = float(f_of(ours.units.sum(axis=0))), float(f_of(theirs.units.sum(axis=0)))
+    figures = (
+        f"{name} {us:.3f} against the LLM's {them:.3f} on {len(ours.input_hashes)} blind held-out texts, "
+        f"difference {us - them:+.3f}, 95 % interval {interval[0]:+.3f} to {interval[1]:+.3f}, "
+        f"p = {_p(p_value)} where this round may claim at {_p(alpha)}"
+    )
+    if decision == "beats_llm":
+        return f"The model beats the LLM: {figures}."
+    if decision == "level":
+        return f"The model is level with the LLM, at most {plan.margin:.2f} behind: {figures}."
+    if decision == "llm_ahead":
+        sure = "clearly " if interval[1] < 0 else "so far, though not beyond doubt, "
+        return f"The LLM is {sure}ahead: {figures}."
+    return f"Too few held-out texts to tell, about {_more(ours, theirs, alpha, plan)} more are needed: {figures}."
+
+
+def _more(ours: DocumentCounts, theirs: DocumentCounts, alpha: float, plan: GatePlan) -> int:
+    """How many more texts would show the difference, at least one."""
+    texts = len(ours.input_hashes)
+    effect = max(plan.effect, float(f_of(ours.units.sum(axis=0)) - f_of(theirs.units.sum(axis=0))))
+    if ours.exclusive:
+        discordant = float((ours.right != theirs.right).mean())
+        wished = texts_needed(effect=effect, alpha=alpha, power=plan.power, discordant=discordant)
+    else:
+        entities = float(ours.units[:, (0, 2)].sum())
+        wished = math.ceil(texts * entities_needed(effect=effect, alpha=alpha, power=plan.power) / entities)
+    return max(1, wished - texts)
+
+
+def _p(value: float) -> str:
+    return f"{value:.4f}" if value >= 0.0001 else "< 0.0001"
