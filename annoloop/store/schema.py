@@ -1,0 +1,129 @@
+"""The tables. Changing one means a new migration beside this file; `tests/test_store.py` compares the two."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+HEAD = "0001"
+"""The newest migration: a store at this revision needs no upgrade."""
+
+# SQLite counts rows only in a column typed INTEGER; PostgreSQL wants 64 bits.
+_Position = BigInteger().with_variant(Integer, "sqlite")
+
+examples = Table(
+    "examples",
+    metadata,
+    Column("position", _Position, primary_key=True, autoincrement=True),
+    Column("input_hash", String(32), nullable=False, unique=True),
+    Column("text", Text, nullable=False),
+    Column("meta", Text, nullable=False),
+    Column("split", String(8), nullable=False),
+    Column("excluded", Text),
+    sqlite_autoincrement=True,
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("position", _Position, primary_key=True, autoincrement=True),
+    Column("task_hash", String(32), nullable=False, unique=True),
+    Column("input_hash", String(32), nullable=False),
+    Column("suggestion", Text),
+    Column("assisted", Boolean, nullable=False),
+    # The negative priority: an index in the order of asking runs one way only.
+    Column("rank", Float, nullable=False),
+    Column("round", Integer, nullable=False),
+    # How many annotators' answers are in force: kept with each answer, so that the next open task is
+    # found by index at the hundred-thousandth label as at the first.
+    Column("answered", Integer, nullable=False, default=0),
+    Index("tasks_open", "answered", "round", "rank", "position"),
+    Index("tasks_input", "input_hash"),
+    sqlite_autoincrement=True,
+)
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("position", _Position, primary_key=True, autoincrement=True),
+    Column("answer_id", String(64), nullable=False, unique=True),
+    Column("task_hash", String(32), nullable=False),
+    Column("input_hash", String(32), nullable=False),
+    Column("verdict", String(8), nullable=False),
+    Column("annotation", Text, nullable=False),
+    Column("annotator", String(200), nullable=False),
+    Column("milliseconds", Integer, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("blind", Boolean, nullable=False),
+    Column("simulated", Boolean, nullable=False),
+    Column("retracted", Boolean, nullable=False),
+    Index("answers_annotator", "annotator", "position"),
+    sqlite_autoincrement=True,
+)
+
+# Derived from `answers` in the transaction that appends to it: the newest answer of each annotator to
+# each text. It can be rebuilt at any time; `answers` alone is the truth.
+in_force = Table(
+    "in_force",
+    metadata,
+    Column("input_hash", String(32), primary_key=True),
+    Column("annotator", String(200), primary_key=True),
+    Column("answer_id", String(64), nullable=False),
+    Column("task_hash", String(32), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("retracted", Boolean, nullable=False),
+    Index("in_force_task", "task_hash"),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("task_hash", String(32), primary_key=True),
+    Column("annotator", String(200), primary_key=True),
+    Column("client", String(64), primary_key=True),
+    Column("until", Float, nullable=False),
+    Index("leases_until", "until"),
+)
+
+llm_responses = Table(
+    "llm_responses",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("response", Text, nullable=False),
+)
+
+predictions = Table(
+    "predictions",
+    metadata,
+    Column("source", String(200), primary_key=True),
+    Column("input_hash", String(32), primary_key=True),
+    Column("annotation", Text),
+    Column("score", Float),
+    Column("detail", Text, nullable=False),
+)
+
+rounds = Table(
+    "rounds",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("record", Text, nullable=False),
+)
+
+facts = Table(
+    "facts",
+    metadata,
+    Column("key", String(100), primary_key=True),
+    Column("value", Text, nullable=False),
+)

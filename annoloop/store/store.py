@@ -1,0 +1,40 @@
+"""The store: everything a project knows beside its settings, in one database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from annoloop.errors import StoreError
+from annoloop.store.answers import AnswerTables
+from annoloop.store.engine import open_engine
+from annoloop.store.leases import LeaseTables
+from annoloop.store.results import ResultTables
+from annoloop.store.texts import TextTables
+
+
+class Store(TextTables, AnswerTables, LeaseTables, ResultTables):
+    """One project's database. Methods take and return the vocabulary of `annoloop.types`, never rows.
+
+    Every method is one transaction and may be called from any thread; several processes may hold the
+    same store open.
+    """
+
+    @classmethod
+    def open(cls, place: str | Path) -> Self:
+        """Open a store, making it where it is not there: a path is a SQLite file, a text a database URL.
+
+        Raises:
+            StoreError: it cannot be opened, is damaged, or was written by a newer annoloop.
+        """
+        if isinstance(place, Path):
+            if not place.parent.is_dir():
+                raise StoreError(f"folder {place.parent} does not exist", hint="make it first: annoloop init")
+            place = f"sqlite:///{place.resolve()}"
+        return cls(open_engine(place))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,142 @@
+"""The store's texts, and the questions about them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+
+from annoloop.store.engine import Database
+from annoloop.store.rows import example_from_row, example_row, suggestion_to_json, task_from_row
+from annoloop.store.schema import examples, in_force, tasks
+from annoloop.types import Example, Split, Task
+
+CHUNK = 500
+"""Values in one IN list or statement: below every database's limit on parameters."""
+
+
+def chunks(values: Iterable[Any], size: int = CHUNK) -> Iterator[list[Any]]:
+    """The values in lists of at most `size`."""
+    iterator = iter(values)
+    while part := list(islice(iterator, size)):
+        yield part
+
+
+class TextTables(Database):
+    """Texts go in once and stay; their split never changes once the project is frozen."""
+
+    def add_examples(self, new: Iterable[Example], *, excluded: Mapping[str, str] | None = None) -> int:
+        """Add texts that are not yet there, all or none; returns how many were new.
+
+        `excluded` maps input hashes to the reason why that text is kept out of the pool.
+        """
+        reasons = excluded or {}
+        added = 0
+        with self.writing() as connection:
+            for part in chunks(new):
+                known = self._known(connection, [e.input_hash for e in part])
+                fresh = {e.input_hash: e for e in part if e.input_hash not in known}
+                rows = [{**example_row(e), "excluded": reasons.get(e.input_hash)} for e in fresh.values()]
+                if rows:
+                    connection.execute(insert(examples), rows)
+                added += len(rows)
+        return added
+
+    def exclude_examples(self, reasons: Mapping[str, str]) -> None:
+        """Keep these texts (by input hash) out of tasks and training, each with its reason."""
+        with self.writing() as connection:
+            for input_hash, reason in reasons.items():
+                statement = update(examples).where(examples.c.input_hash == input_hash)
+                connection.execute(statement.values(excluded=reason))
+
+    @staticmethod
+    def _known(connection: Any, hashes: Sequence[str]) -> set[str]:
+        found = connection.execute(select(examples.c.input_hash).where(examples.c.input_hash.in_(hashes)))
+        return set(found.scalars())
+
+    def known_hashes(self, hashes: Iterable[str]) -> set[str]:
+        """Those of the input hashes that are in the store."""
+        with self.reading() as connection:
+            return set().union(*(self._known(connection, part) for part in chunks(hashes)))
+
+    def examples(
+        self, *, split: Split | None = None, hashes: Sequence[str] | None = None, excluded: bool = False
+    ) -> tuple[Example, ...]:
+        """Texts in the order in which they were added; with `excluded` also those kept out."""
+        query = select(examples).order_by(examples.c.position)
+        if split is not None:
+            query = query.where(examples.c.split == split)
+        if not excluded:
+            query = query.where(examples.c.excluded.is_(None))
+        with self.reading() as connection:
+            if hashes is None:
+                return tuple(example_from_row(row) for row in connection.execute(query))
+            found: list[Example] = []
+            for part in chunks(hashes):
+                rows = connection.execute(query.where(examples.c.input_hash.in_(part)))
+                found.extend(example_from_row(row) for row in rows)
+            return tuple(found)
+
+    def example_counts(self) -> Mapping[Split, int]:
+        """How many texts each split holds, without those kept out."""
+        query = select(examples.c.split, func.count()).where(examples.c.excluded.is_(None))
+        with self.reading() as connection:
+            counted = Counter(
+                {row[0]: row[1] for row in connection.execute(query.group_by(examples.c.split))}
+            )
+        return {split: counted[split] for split in ("pool", "dev", "held_out")}  # type: ignore[misc]
+
+    def excluded_count(self) -> int:
+        """How many texts are kept out of the pool."""
+        query = select(func.count()).select_from(examples).where(examples.c.excluded.is_not(None))
+        with self.reading() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def add_tasks(self, new: Iterable[Task]) -> int:
+        """Add questions that are not yet asked, all or none; returns how many were new."""
+        wanted = {task.task_hash: task for task in new}
+        with self.writing() as connection:
+            for part in chunks(list(wanted)):
+                known = connection.execute(select(tasks.c.task_hash).where(tasks.c.task_hash.in_(part)))
+                for task_hash in known.scalars():
+                    del wanted[task_hash]
+            for part in chunks(wanted.values()):
+                counted = self._answered(connection, [task.example.input_hash for task in part])
+                connection.execute(insert(tasks), [_task_row(task, counted) for task in part])
+        return len(wanted)
+
+    @staticmethod
+    def _answered(connection: Any, hashes: Sequence[str]) -> Mapping[str, int]:
+        query = select(in_force.c.input_hash, func.count()).where(
+            in_force.c.input_hash.in_(hashes), in_force.c.retracted.is_(False)
+        )
+        return {row[0]: row[1] for row in connection.execute(query.group_by(in_force.c.input_hash))}
+
+    def tasks(self, *, round: int | None = None, open_only: bool = False) -> tuple[Task, ...]:
+        """Questions in the order in which they are asked: by round, then the highest priority first."""
+        query = select(tasks, *_EXAMPLE_COLUMNS).join(examples, examples.c.input_hash == tasks.c.input_hash)
+        query = query.order_by(tasks.c.round, tasks.c.rank, tasks.c.position)
+        if round is not None:
+            query = query.where(tasks.c.round == round)
+        if open_only:
+            query = query.where(tasks.c.answered == 0)
+        with self.reading() as connection:
+            return tuple(task_from_row(row) for row in connection.execute(query))
+
+
+_EXAMPLE_COLUMNS = (examples.c.text, examples.c.meta, examples.c.split)
+
+
+def _task_row(task: Task, answered: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        "task_hash": task.task_hash,
+        "input_hash": task.example.input_hash,
+        "suggestion": suggestion_to_json(task.suggestion),
+        "assisted": task.assisted,
+        "rank": -task.priority,
+        "round": task.round,
+        "answered": answered.get(task.example.input_hash, 0),
+    }
