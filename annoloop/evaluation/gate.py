@@ -25,7 +25,7 @@ from annoloop.evaluation.scores import (
     percentile_interval,
     resampled,
 )
-from annoloop.types import Annotation, Decision, GateVerdict, Gold, HeldOutGold, LabelScheme, Scores
+from annoloop.types import Annotation, Counts, Decision, GateVerdict, Gold, HeldOutGold, LabelScheme, Scores
 
 _Z95 = NormalDist().inv_cdf(0.975)
 
@@ -62,7 +62,7 @@ class RulesVerdict:
 
     suffice: bool
     lower: float | None
-    target: float
+    target: float | None
     reason: str
 
 
@@ -181,38 +181,32 @@ def entities_needed(*, effect: float, alpha: float, power: float = 0.8) -> int:
     return math.ceil((0.48 * z / effect) ** 2)
 
 
-def rules_suffice(scores: Scores, target: float | None) -> RulesVerdict:
+def rules_suffice(scores: Scores, target: float | None, *, exclusive: bool) -> RulesVerdict:
     """Whether the rules' score on dev reaches the target, judged by its lower bound.
 
+    `exclusive` says that the score is the accuracy of single-choice categories, else it is a micro F.
     The bound is the lower of two: the bootstrap interval's end, and the lower end of the Wilson interval
     on the score's own counts (Wilson 1927). The bootstrap alone is blind on a tiny dev set: where all of
     5 texts are right, every sample of them is right too. For F the Wilson bound is taken on
     J = tp / (tp + fp + fn), and F = 2J / (1 + J) rises with it.
     """
-    goal = 1.0 if target is None else target
     if target is None:
-        return RulesVerdict(False, None, goal, "No target is set, so the rules are not judged.")
+        return RulesVerdict(False, None, None, "No target is set, so the rules are not judged.")
     if scores.score is None or scores.interval is None:
-        return RulesVerdict(False, None, goal, "The rules have no score on the dev texts yet.")
-    lower = min(scores.interval[0], _wilson_of(scores))
+        return RulesVerdict(False, None, target, "The rules have no score on the dev texts yet.")
+    overall = sum(scores.per_label.values(), Counts())
+    if exclusive:
+        bound = _wilson_lower(scores.score * scores.texts, scores.texts)
+    else:
+        bound = _wilson_lower(overall.tp, overall.tp + overall.fp + overall.fn)
+        bound = 2 * bound / (1 + bound)
+    lower = min(scores.interval[0], bound)
     suffice = lower >= target
     reason = (
         f"Rules score {scores.score:.3f} on {scores.texts} dev texts, lower bound {lower:.3f}, "
         f"{'which reaches' if suffice else 'below'} the target of {target:.3f}."
     )
-    return RulesVerdict(suffice, lower, goal, reason)
-
-
-def _wilson_of(scores: Scores) -> float:
-    """Lower Wilson bound of the headline score, from the counts it was computed of."""
-    overall = [sum(getattr(c, part) for c in scores.per_label.values()) for part in ("tp", "fp", "fn")]
-    tp, fp, fn = overall
-    assert scores.score is not None
-    exclusive = tp + max(fp, fn) <= scores.texts and math.isclose(scores.score * scores.texts, tp, abs_tol=1e-6)
-    if exclusive:
-        return _wilson_lower(tp, scores.texts)
-    found = _wilson_lower(tp, tp + fp + fn)
-    return 2 * found / (1 + found)
+    return RulesVerdict(suffice, lower, target, reason)
 
 
 def _wilson_lower(right: float, total: float) -> float:
@@ -242,12 +236,16 @@ def _refusal(
             "and gold made with suggestions in view flatters whoever suggested; answer them again without."
         )
     if leaks:
-        return f"No verdict: {leaks} of {len(usable)} held-out texts have a near-duplicate in the training gold."
+        return (
+            f"No verdict: {leaks} of {len(usable)} held-out texts have a near-duplicate in the training gold."
+        )
     if not theirs.units[:, (0, 2)].any():
         return f"No verdict: the gold of the {len(usable)} held-out texts holds nothing to find."
     if theirs.missing > (1 - plan.minimum_answered) * len(usable):
         answered = len(usable) - theirs.missing
-        return f"No verdict: the LLM was asked only {answered} of {len(usable)} held-out texts; ask it the rest."
+        return (
+            f"No verdict: the LLM was asked only {answered} of {len(usable)} held-out texts; ask it the rest."
+        )
     if round_number > plan.rounds:
         return (
             f"No verdict: the {plan.rounds} rounds fixed before round 1 are used up; "

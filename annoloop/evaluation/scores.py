@@ -48,9 +48,7 @@ class DocumentCounts:
         return np.stack([right, 1 - right, 1 - right], axis=1)
 
 
-def count(
-    scheme: LabelScheme, gold: Iterable[Gold], predictions: Mapping[str, Annotation]
-) -> DocumentCounts:
+def count(scheme: LabelScheme, gold: Iterable[Gold], predictions: Mapping[str, Annotation]) -> DocumentCounts:
     """Compare the predictions, keyed by input hash, with the gold, document by document.
 
     Gold that is not `complete` is left out. A text without a prediction counts as an empty

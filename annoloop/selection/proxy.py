@@ -1,0 +1,81 @@
+"""A cheap stand-in for the model that ranks the pool: TF-IDF and logistic regression.
+
+It selects as well as spaCy's own scores, and features of 100,000 texts are computed once, in seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annoloop.types import Gold, LabelScheme, PoolGold
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+
+class Proxy:
+    """Features of a pool of texts, computed once, and category probabilities from the gold so far."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        from scipy.sparse import csr_matrix
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        self._vectorizer = TfidfVectorizer(
+            ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b"
+        )
+        try:
+            self.features: csr_matrix = self._vectorizer.fit_transform(texts).tocsr()
+            self._has_words = True
+        except ValueError:
+            # No text, or not one word in them (only emoji, say): nothing to tell them apart by.
+            self.features = csr_matrix((len(texts), 1))
+            self._has_words = False
+
+    def probabilities(self, gold: PoolGold, *, scheme: LabelScheme, seed: int) -> NDArray[np.float64] | None:
+        """(texts, labels) in the scheme's order; 0 for labels without gold. None where gold cannot teach.
+
+        Single-choice rows sum to 1; with several categories each label stands for itself. None means a
+        cold start: gold of fewer than two categories.
+        """
+        usable = [g for g in gold if g.complete]
+        if not self._has_words or scheme.has_spans or not usable:
+            return None
+        known = self._vectorizer.transform([g.example.text for g in usable]).tocsr()
+        if scheme.is_exclusive:
+            return self._exclusive(usable, known, scheme, seed)
+        return self._several(usable, known, scheme, seed)
+
+    def _exclusive(
+        self, gold: list[Gold], known: Any, scheme: LabelScheme, seed: int
+    ) -> NDArray[np.float64] | None:
+        rows = [i for i, g in enumerate(gold) if g.annotation.labels]
+        target = [gold[i].annotation.labels[0] for i in rows]
+        if len(set(target)) < 2:
+            return None
+        model = _regression(seed).fit(known[rows], target)
+        found = np.zeros((self.features.shape[0], len(scheme.labels)))
+        columns = [scheme.labels.index(name) for name in model.classes_]
+        found[:, columns] = model.predict_proba(self.features)
+        return found
+
+    def _several(
+        self, gold: list[Gold], known: Any, scheme: LabelScheme, seed: int
+    ) -> NDArray[np.float64] | None:
+        found = np.zeros((self.features.shape[0], len(scheme.labels)))
+        taught = False
+        for column, name in enumerate(scheme.labels):
+            target = [name in g.annotation.labels for g in gold]
+            if any(target) and not all(target):
+                found[:, column] = _regression(seed).fit(known, target).predict_proba(self.features)[:, 1]
+                taught = True
+        return found if taught else None
+
+
+def _regression(seed: int) -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=10.0, max_iter=500, random_state=seed)
