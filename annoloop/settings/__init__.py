@@ -1,1 +1,1 @@
-""""""
+"""A project's settings: `annoloop.cfg` in its folder over the commented `default.cfg`."""

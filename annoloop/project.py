@@ -1,0 +1,138 @@
+"""A project: one folder that holds its settings, its store and what was made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from annoloop.errors import SchemeError, StoreError
+from annoloop.hashing import task_hash
+from annoloop.settings.load import load_settings, write_settings
+from annoloop.settings.schema import Settings
+from annoloop.store.gold import gold_from_answers
+from annoloop.store.store import Store
+from annoloop.types import DevGold, Example, Gold, HeldOutGold, LabelScheme, PoolGold, Suggestion, Task
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project folder, opened. Texts enter and wait in `store`; models go to `models/`."""
+
+    folder: Path
+    settings: Settings
+    scheme: LabelScheme
+
+    @classmethod
+    def create(
+        cls,
+        folder: Path,
+        *,
+        kind: str,
+        labels: Sequence[str],
+        lang: str = "en",
+        name: str | None = None,
+        definitions: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Make a project in `folder` and open it.
+
+        Raises:
+            SettingsError: the folder is a project already, or a value is wrong; nothing is written then.
+        """
+        folder = Path(folder)
+        section: dict[str, Any] = {
+            "name": name or folder.resolve().name,
+            "kind": kind,
+            "labels": list(labels),
+            "lang": lang,
+        }
+        values: dict[str, dict[str, Any]] = {"project": section}
+        if definitions:
+            section["definitions"] = dict(definitions)
+        write_settings(folder, values)
+        return cls.open(folder)
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Self:
+        """Open the project in `folder`.
+
+        Raises:
+            SettingsError: it is none, or its annoloop.cfg is wrong.
+            SchemeError: it has no labels, or a single one where a text needs a choice.
+        """
+        folder = Path(folder)
+        settings = load_settings(folder)
+        scheme = settings.project.scheme()
+        least = 2 if scheme.kind == "textcat" else 1
+        if len(scheme.labels) < least:
+            raise SchemeError(
+                f"{folder}: a project of kind {scheme.kind} needs at least {least} label(s)",
+                hint="add them to [project] labels in annoloop.cfg",
+            )
+        return cls(folder, settings, scheme)
+
+    @cached_property
+    def store(self) -> Store:
+        """The project's store, opened at the first use; it stays open."""
+        url = self.settings.store.url
+        return Store.open(url if url else self.folder / "project.sqlite")
+
+    @property
+    def models(self) -> Path:
+        """The folder of the trained models, one a round."""
+        return self.folder / "models"
+
+    @property
+    def patterns(self) -> Path:
+        """The file of the rules; it need not exist."""
+        return self.folder / self.settings.rules.patterns
+
+    @contextmanager
+    def exclusive(self, action: str) -> Iterator[None]:
+        """Hold the project for one long action, so that two processes do not do the same work twice.
+
+        Raises:
+            StoreError: another process is at it.
+        """
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self.folder / ".annoloop.lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise StoreError(
+                f"another annoloop process is working on {self.folder}: cannot {action} now",
+                hint="wait for it or stop it; reviewing goes on meanwhile",
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def task(
+        self, example: Example, *, number: int, priority: float = 0.0, suggestion: Suggestion | None = None
+    ) -> Task:
+        """The question about a text; only pool texts may carry a suggestion."""
+        suggestion = suggestion if example.split == "pool" else None
+        identity = task_hash(example.input_hash, self.scheme.kind, self.scheme.labels)
+        return Task(identity, example, suggestion, suggestion is not None, priority, number)
+
+    def pool_gold(self) -> PoolGold:
+        """Gold to learn from."""
+        return PoolGold(tuple(self._gold("pool")))
+
+    def dev_gold(self) -> DevGold:
+        """Gold to choose by."""
+        return DevGold(tuple(self._gold("dev")))
+
+    def held_out_gold(self) -> HeldOutGold:
+        """Gold to judge by."""
+        return HeldOutGold(tuple(self._gold("held_out")))
+
+    def _gold(self, split: Any) -> Iterator[Gold]:
+        examples = self.store.examples(split=split)
+        answers = self.store.answers_in_force(hashes=[eg.input_hash for eg in examples])
+        return gold_from_answers(examples, answers, self.scheme)

@@ -1,0 +1,121 @@
+"""Reading and writing settings: confection's syntax, pydantic's checks, errors with their path."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from confection import Config
+from pydantic import ValidationError
+
+from annoloop.errors import SettingsError
+from annoloop.settings.schema import Settings
+
+FILE_NAME = "annoloop.cfg"
+DEFAULTS = Path(__file__).with_name("default.cfg")
+
+# Sections whose content replaces the default's as a whole when it names another registered function:
+# an argument of annoloop's own model means nothing to another one.
+_REGISTERED = (("llm", "task", "@llm_tasks"), ("llm", "model", "@llm_models"))
+
+
+def load_settings(folder: Path) -> Settings:
+    """The settings of the project in `folder`: its annoloop.cfg over the defaults.
+
+    Raises:
+        SettingsError: no such project, a broken file, an unknown key, a wrong type, an unknown label.
+    """
+    path = folder / FILE_NAME
+    if not path.is_file():
+        raise SettingsError(
+            f"{folder} is no annoloop project: it has no {FILE_NAME}",
+            hint="make one: annoloop init PROJECT --kind ner --label NAME",
+        )
+    return _checked(_merged(_read(DEFAULTS), _read(path)), path)
+
+
+def _read(path: Path) -> Config:
+    try:
+        return Config().from_str(_with_parents(path.read_text(encoding="utf-8-sig")), interpolate=False)
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from None
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise SettingsError(
+            f"{path} is broken: {reason}", hint="values are JSON: texts need double quotes, lists [ ]"
+        ) from None
+
+
+def _with_parents(source: str) -> str:
+    # confection wants [llm] before [llm.model]; whoever pastes only the latter means both.
+    named = re.findall(r"^\[([^\]\n]+)\]", source, flags=re.MULTILINE)
+    parents = {name.rsplit(".", depth)[0] for name in named for depth in range(1, name.count(".") + 1)}
+    missing = sorted(parents - set(named))
+    return "".join(f"[{name}]\n" for name in missing) + source
+
+
+def _merged(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    merged = _over(defaults, own)
+    for section, block, function in _REGISTERED:
+        chosen = own.get(section, {}).get(block, {}) if isinstance(own.get(section), Mapping) else {}
+        if function in chosen and chosen[function] != defaults[section][block][function]:
+            merged[section] = {**merged[section], block: dict(chosen)}
+    return merged
+
+
+def _over(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(defaults)
+    for key, value in own.items():
+        below = merged.get(key)
+        merged[key] = (
+            _over(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+        )
+    return merged
+
+
+def _checked(values: Mapping[str, Any], path: Path) -> Settings:
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = " -> ".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise SettingsError(f"{path}: unknown setting {where}", hint=_near(first["loc"])) from None
+        reason = first["msg"].removeprefix("Value error, ")
+        reason = reason[0].lower() + reason[1:]
+        value = first["input"]
+        shown = f", not {value!r}" if isinstance(value, str | int | float | bool) else ""
+        hint = "every setting with its meaning: annoloop settings"
+        raise SettingsError(f"{path}: {where}: {reason}{shown}", hint=hint) from None
+
+
+def _near(where: tuple[int | str, ...]) -> str:
+    section: Any = _read(DEFAULTS)
+    for part in where[:-1]:
+        section = section.get(part, {}) if isinstance(section, Mapping) else {}
+    known = sorted(str(key) for key in section)
+    close = difflib.get_close_matches(str(where[-1]), known, n=1)
+    return f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
+
+
+def write_settings(folder: Path, values: Mapping[str, Mapping[str, Any]]) -> Path:
+    """Write a new project's annoloop.cfg, checked first; returns its path.
+
+    Raises:
+        SettingsError: the folder is a project already, or a value is wrong (nothing is written then).
+    """
+    path = folder / FILE_NAME
+    if path.exists():
+        raise SettingsError(f"{folder} is a project already", hint=f"edit {path}, or choose another folder")
+    _checked(_merged(_read(DEFAULTS), values), path)
+    folder.mkdir(parents=True, exist_ok=True)
+    note = "# Only what differs from the defaults; every setting with its meaning: annoloop settings\n\n"
+    partial = path.with_suffix(".cfg.partial")
+    partial.write_text(note + Config(dict(values)).to_str() + "\n", encoding="utf8")
+    partial.replace(path)
+    return path

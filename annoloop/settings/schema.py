@@ -1,0 +1,155 @@
+"""The settings as checked values. A wrong one is refused with its path, `section -> key`."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from annoloop.types import Kind, LabelScheme
+
+
+class Section(BaseModel):
+    """A section: unknown keys and wrong types are refused, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+class ProjectSection(Section):
+    """What is asked of the texts."""
+
+    name: str = Field(min_length=1)
+    kind: Kind
+    labels: tuple[str, ...]
+    lang: str = Field(pattern=r"^[a-z]{2,3}$")
+    version: str = Field(pattern=r"^\d+(\.\d+)*$")
+    definitions: dict[str, str] = {}
+
+    @field_validator("lang")
+    @classmethod
+    def _lang(cls, value: str) -> str:
+        spacy = find_spec("spacy")
+        folders = spacy.submodule_search_locations if spacy else None
+        if folders and not (Path(folders[0]) / "lang" / value / "__init__.py").is_file():
+            raise ValueError("spaCy has no language of this code")
+        return value
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _labels(cls, value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            if any(not isinstance(label, str) or not label.strip() for label in value):
+                raise ValueError("a label is a text that is not blank")
+            twice = {label for label in value if list(value).count(label) > 1}
+            if twice:
+                raise ValueError(f"given twice: {', '.join(sorted(twice))}")
+        return value
+
+    @model_validator(mode="after")
+    def _definitions(self) -> ProjectSection:
+        unknown = sorted(set(self.definitions) - set(self.labels))
+        if unknown:
+            raise ValueError(f"definitions -> {unknown[0]}: not among the labels {list(self.labels)}")
+        return self
+
+    def scheme(self) -> LabelScheme:
+        """The question asked of every text."""
+        return LabelScheme(self.kind, self.labels, self.definitions)
+
+
+class CorpusSection(Section):
+    """How texts are split."""
+
+    held_out: float = Field(ge=0, lt=1)
+    dev: float = Field(ge=0, lt=1)
+    near_duplicate: float = Field(gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _shares(self) -> CorpusSection:
+        if self.held_out + self.dev >= 1:
+            raise ValueError("held_out + dev leave nothing to learn from: their sum must stay below 1")
+        return self
+
+
+class StoreSection(Section):
+    """Where the project's database is."""
+
+    url: str | None
+
+
+class RulesSection(Section):
+    """Rules and when they suffice."""
+
+    patterns: str
+    target: float = Field(gt=0, le=1)
+
+
+class PrivacySection(Section):
+    """What may leave the machine."""
+
+    allow_remote: Literal["loopback", "private", "public"]
+
+
+class LLMSection(BaseModel):
+    """spacy-llm's block: its keys pass through; the task and the model check their own."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    examples: str
+    task: dict[str, Any]
+    model: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _keys(self) -> LLMSection:
+        known = {"factory", "save_io", "validate_types", "cache", "require_all_labels", "include_reason"}
+        unknown = sorted(set(self.model_extra or {}) - known)
+        if unknown:
+            raise ValueError(f"{unknown[0]}: not a setting of spacy-llm's block")
+        return self
+
+
+class SelectionSection(Section):
+    """Which texts are asked about."""
+
+    strategy: Literal["auto", "random", "margin"]
+    random_share: float = Field(ge=0, le=1)
+    batch: int = Field(gt=0)
+
+
+class TrainingSection(Section):
+    """What is trained."""
+
+    recipes: tuple[str, ...] = Field(min_length=1)
+    seed: int = Field(ge=0)
+
+
+class GateSection(Section):
+    """When the model may be said to beat the LLM."""
+
+    rounds: int = Field(gt=0)
+    alpha: float = Field(gt=0, lt=1)
+    margin: float = Field(ge=0, lt=1)
+    min_texts: int = Field(gt=0)
+
+
+class ReviewSection(Section):
+    """The page."""
+
+    lease_minutes: float = Field(gt=0)
+
+
+class Settings(Section):
+    """All settings of a project."""
+
+    project: ProjectSection
+    corpus: CorpusSection
+    store: StoreSection
+    rules: RulesSection
+    privacy: PrivacySection
+    llm: LLMSection
+    selection: SelectionSection
+    training: TrainingSection
+    gate: GateSection
+    review: ReviewSection

@@ -1,0 +1,101 @@
+"""Settings: the defaults are right, and a wrong value is refused with its path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from annoloop.errors import AnnoloopError, SchemeError, SettingsError
+from annoloop.project import Project
+from annoloop.settings.load import load_settings, write_settings
+
+PROJECT = {"name": "p", "kind": "ner", "labels": ["A", "B"], "lang": "de"}
+
+
+def written(folder: Path, text: str) -> Path:
+    (folder / "annoloop.cfg").write_text(text, encoding="utf8")
+    return folder
+
+
+def test_a_new_project_reads_back_with_the_defaults(tmp_path: Path) -> None:
+    write_settings(tmp_path / "p", {"project": PROJECT})
+    settings = load_settings(tmp_path / "p")
+    assert settings.project.labels == ("A", "B")
+    assert settings.corpus.held_out == 0.2 and settings.corpus.dev == 0.1
+    assert settings.privacy.allow_remote == "loopback"
+    assert settings.llm.model["base_url"] == "embedded"
+
+
+def test_an_existing_project_is_not_overwritten(tmp_path: Path) -> None:
+    write_settings(tmp_path, {"project": PROJECT})
+    before = (tmp_path / "annoloop.cfg").read_text()
+    with pytest.raises(SettingsError, match="a project already"):
+        write_settings(tmp_path, {"project": {**PROJECT, "lang": "en"}})
+    assert (tmp_path / "annoloop.cfg").read_text() == before
+
+
+def test_a_wrong_new_project_writes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="given twice: A"):
+        write_settings(tmp_path / "p", {"project": {**PROJECT, "labels": ["A", "A"]}})
+    assert not (tmp_path / "p").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('[project]\nkind = "nerr"\n', "project -> kind"),
+        ("[projct]\nx = 1\n", "unknown setting projct.*did you mean project"),
+        ("[selection]\nbach = 3\n", "selection -> bach.*did you mean batch"),
+        ('[selection]\nbatch = "many"\n', "selection -> batch.*not 'many'"),
+        ('[project]\nlabels = ["A"]\n\n[project.definitions]\nB = "x"\n', "definitions -> B"),
+        ('[project]\nlabels = ["A", " "]\n', "labels.*not blank"),
+        ('[project]\nlang = "zz"\n', "project -> lang.*no language"),
+        ("[corpus]\nheld_out = 0.6\ndev = 0.5\n", "corpus.*below 1"),
+        ("[corpus]\nheld_out = -1\n", "corpus -> held_out"),
+        ('[privacy]\nallow_remote = "all"\n', "privacy -> allow_remote"),
+        ("[llm]\nfoo = 1\n", "llm.*foo"),
+        ("[project\n", "is broken"),
+        ("labels = 1\n", "is broken"),
+    ],
+)
+def test_wrong_settings_are_refused_with_their_path(tmp_path: Path, text: str, expected: str) -> None:
+    with pytest.raises(SettingsError, match=expected):
+        load_settings(written(tmp_path, text))
+
+
+def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "annoloop.cfg").write_bytes(b"[project]\nname = \xff\xfe")
+    with pytest.raises(SettingsError, match="not UTF-8"):
+        load_settings(tmp_path)
+
+
+def test_a_folder_without_settings_is_no_project(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="annoloop init"):
+        Project.open(tmp_path)
+
+
+@pytest.mark.parametrize(("kind", "labels"), [("ner", []), ("textcat", ["ONE"])])
+def test_a_project_needs_labels(tmp_path: Path, kind: str, labels: list[str]) -> None:
+    with pytest.raises(SchemeError, match="needs at least"):
+        Project.create(tmp_path / "p", kind=kind, labels=labels)
+
+
+def test_another_model_replaces_the_default_block(tmp_path: Path) -> None:
+    text = '[llm.model]\n@llm_models = "spacy.GPT-4.v3"\nconfig = {"temperature": 0.0}\n'
+    settings = load_settings(written(tmp_path, text))
+    assert settings.llm.model == {"@llm_models": "spacy.GPT-4.v3", "config": {"temperature": 0.0}}
+    assert settings.llm.task == {"@llm_tasks": "auto"}
+
+
+def test_one_long_action_at_a_time(tmp_path: Path) -> None:
+    project = Project.create(tmp_path / "p", kind="ner", labels=["A"])
+    other = Project.open(tmp_path / "p")
+    with (
+        project.exclusive("train"),
+        pytest.raises(AnnoloopError, match="another annoloop process"),
+        other.exclusive("train"),
+    ):
+        pass
+    with other.exclusive("train"):
+        pass
