@@ -35,7 +35,7 @@ class GatePlan:
     """What is fixed before round 1.
 
     `rounds` is K, `alpha` the chance of a false claim over all rounds, `margin` the loss that still
-    counts as level. Under `minimum_texts` held-out texts there is no verdict. `power` and `effect`
+    counts as level. Under `min_texts` held-out texts there is no verdict. `power` and `effect`
     (a difference worth finding) serve only to say how many more texts are needed. An LLM that
     answered less than `minimum_answered` of the texts was not measured fairly.
     """
@@ -43,7 +43,7 @@ class GatePlan:
     rounds: int = 10
     alpha: float = 0.05
     margin: float = 0.02
-    minimum_texts: int = 100
+    min_texts: int = 100
     power: float = 0.8
     effect: float = 0.05
     minimum_answered: float = 0.98
@@ -224,11 +224,12 @@ def _refusal(
     names = {g.example.input_hash for g in usable}
     assisted = sum(not g.blind for g in usable)
     leaks = len(names & set(leaked))
-    if len(usable) < plan.minimum_texts:
+    if len(usable) < plan.min_texts:
         wish = texts_needed(effect=plan.effect, alpha=plan.alpha, power=plan.power)
         return (
-            f"No verdict on {len(usable)} held-out texts: {plan.minimum_texts - len(usable)} more are the least, "
-            f"and about {wish - len(usable)} more show a difference of {plan.effect:.2f} with {plan.power:.0%} power."
+            f"No verdict on {len(usable)} held-out texts: at least {plan.min_texts - len(usable)} more are needed, "
+            f"and about {wish - len(usable)} more to show a difference of {plan.effect:.2f} "
+            f"with {plan.power:.0%} power."
         )
     if assisted:
         return (
@@ -289,7 +290,8 @@ def _reason(
     if decision == "llm_ahead":
         sure = "clearly " if interval[1] < 0 else "so far, though not beyond doubt, "
         return f"The LLM is {sure}ahead: {figures}."
-    return f"Too few held-out texts to tell, about {_more(ours, theirs, alpha, plan)} more are needed: {figures}."
+    more = _more(ours, theirs, alpha, plan)
+    return f"Too few held-out texts to tell, about {more} more are needed: {figures}."
 
 
 def _more(ours: DocumentCounts, theirs: DocumentCounts, alpha: float, plan: GatePlan) -> int:

@@ -115,7 +115,8 @@ def f_of(units: NDArray[Any]) -> FloatArray:
     """F = 2tp / (2tp + fp + fn) along the last axis of size 3; NaN where it is not defined."""
     tp, errors = units[..., 0], units[..., 1] + units[..., 2]
     total = 2.0 * tp + errors
-    return np.divide(2.0 * tp, total, out=np.full(np.shape(total), np.nan), where=total > 0)
+    quotient: FloatArray = np.divide(2.0 * tp, total, out=np.full(np.shape(total), np.nan), where=total > 0)
+    return quotient
 
 
 def grouped(rows: IntArray) -> tuple[IntArray, IntArray]:

@@ -74,8 +74,8 @@ STRATEGIES: dict[str, Strategy] = {
 
 
 def strategy_for(scheme: LabelScheme, wanted: str) -> str:
-    """The strategy that a setting of "random" or "margin" stands for with this kind of question."""
-    if wanted != "margin":
+    """The strategy that a setting of auto, margin or random stands for with this kind of question."""
+    if wanted not in ("auto", "margin"):
         return wanted
     return "uncertainty" if scheme.has_spans else "margin" if scheme.is_exclusive else "label_margin"
 
