@@ -227,8 +227,8 @@ def _refusal(
     if len(usable) < plan.min_texts:
         wish = texts_needed(effect=plan.effect, alpha=plan.alpha, power=plan.power)
         return (
-            f"No verdict on {len(usable)} held-out texts: at least {plan.min_texts - len(usable)} more are needed, "
-            f"and about {wish - len(usable)} more to show a difference of {plan.effect:.2f} "
+            f"No verdict on {len(usable)} held-out texts: at least {plan.min_texts - len(usable)} more "
+            f"are needed, and about {wish - len(usable)} more to show a difference of {plan.effect:.2f} "
             f"with {plan.power:.0%} power."
         )
     if assisted:
