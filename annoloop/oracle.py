@@ -110,17 +110,22 @@ def _labelled(
 
     nlp = spacy.blank(lang)
     first: dict[str, tuple[int, Annotation]] = {}
-    for row in read_rows(path, scheme=scheme, lang=lang):
+    for row in read_rows(path, scheme=scheme, lang=lang, borders=False):
         if isinstance(row, BadRow):
-            raise FormatError(f"{row.path}:{row.line}: {row.reason}", hint=row.hint)
-        if row.annotation is None or row.verdict not in (None, "accept"):
-            warnings.append(f"{path}:{row.line}: no accepted labels; the oracle cannot answer this text")
+            raise FormatError(str(row), hint="mend the gold file: an oracle that guesses is no oracle")
+        if row.annotation is None or not row.complete or row.verdict not in (None, "accept"):
+            warnings.append(
+                f"{path}, line {row.line}: no complete, accepted labels, so no answer to this text"
+            )
             continue
         line, annotation = first.setdefault(row.text, (row.line, row.annotation))
         if line != row.line:
             if annotation != row.annotation:
-                warnings.append(f"{path}:{row.line}: labelled differently in line {line}, which counts")
+                warnings.append(f"{path}, line {row.line}: labelled differently in line {line}, which counts")
             continue
         for problem in off_token_borders(nlp, row.text, row.annotation):
-            warnings.append(f"{path}:{row.line}: {problem}")
+            span = problem.span
+            warnings.append(
+                f"{path}, line {row.line}: span {span.start}-{span.end} {problem.reason}; kept exact"
+            )
         yield row.text, row.annotation
