@@ -256,7 +256,10 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One turn of the loop, as the store keeps it: what was asked, what was trained, how it scored."""
+    """One turn of the loop, as the store keeps it: what was asked, what was trained, how it scored.
+
+    `model` is a path below the project folder; `fingerprint` names the gold, recipe and seed behind it.
+    """
 
     number: int
     strategy: str
@@ -265,6 +268,7 @@ class Round:
     gold_texts: int = 0
     model: str | None = None
     recipe: str | None = None
+    fingerprint: str | None = None
     dev: Scores | None = None
     held_out: Scores | None = None
 

@@ -220,7 +220,7 @@ def test_a_newer_store_is_refused(tmp_path: Path) -> None:
 
 def test_results_read_back_equal(store: Store) -> None:
     scores = Scores(10, 0.5, None, 0.25, None, (0.1, 0.9), {})
-    record = Round(1, "random", 7, ("t1", "t2"), 50, "models/round-1", "ner", scores, None)
+    record = Round(1, "random", 7, ("t1", "t2"), 50, "models/round-1", "ner", "f00d", scores, None)
     store.save_round(replace(record, model=None))
     store.save_round(record)
     assert store.rounds() == (record,)

@@ -52,6 +52,15 @@ class TextTables(Database):
                 statement = update(examples).where(examples.c.input_hash == input_hash)
                 connection.execute(statement.values(excluded=reason))
 
+    def move_examples(self, hashes: Iterable[str], split: Split) -> int:
+        """Put texts into another split, as before round 1 only; returns how many were not there yet."""
+        moved = 0
+        with self.writing() as connection:
+            for part in chunks(hashes):
+                statement = update(examples).where(examples.c.input_hash.in_(part), examples.c.split != split)
+                moved += connection.execute(statement.values(split=split, excluded=None)).rowcount
+        return moved
+
     @staticmethod
     def _known(connection: Any, hashes: Sequence[str]) -> set[str]:
         found = connection.execute(select(examples.c.input_hash).where(examples.c.input_hash.in_(hashes)))

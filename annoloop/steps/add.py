@@ -1,0 +1,172 @@
+"""Texts come in here: read, deduplicated, split by hash; labels only where the user calls them gold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from annoloop.corpus.read import BadRow, Row, read_rows
+from annoloop.corpus.splits import SplitPlan, assign_splits
+from annoloop.errors import AnnoloopError, FormatError
+from annoloop.hashing import input_hash, task_hash
+from annoloop.project import Project
+from annoloop.steps.progress import OnProgress, silent
+from annoloop.types import Answer, Example, Split
+
+IMPORT = "import"
+FROZEN_FACT = "frozen"
+SHOWN_BAD_ROWS = 10
+_TELL_EVERY = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What one call of `add` did. `near` texts are kept out of learning: they are nearly held-out ones."""
+
+    read: int
+    new: int
+    known: int
+    moved: int
+    gold: int
+    near: int
+    bad: tuple[BadRow, ...]
+    counts: Mapping[Split, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How the columns and lines of a file are understood."""
+
+    text_column: str | None = None
+    label_column: str | None = None
+    one_text_per: Literal["line", "file"] = "line"
+
+
+def add(
+    project: Project,
+    files: Sequence[Path],
+    *,
+    reading: Reading | None = None,
+    split: Split | None = None,
+    gold: bool = False,
+    blind: bool = False,
+    skip_bad: bool = False,
+    on_progress: OnProgress = silent,
+) -> Added:
+    """Add the texts of files, all or nothing.
+
+    Args:
+        split: put all texts here (a published test file); before round 1 only.
+        gold: take the files' labels as answers of the annotator `import`.
+        blind: assert that these labels were made without suggestions.
+        skip_bad: leave bad rows out instead of refusing the files.
+
+    Raises:
+        FormatError: a file cannot be read, or has bad rows and `skip_bad` is False.
+    """
+    if blind and not gold:
+        raise AnnoloopError("--blind says how labels were made, but none are taken", hint="add --gold")
+    frozen = bool(project.store.fact(FROZEN_FACT))
+    if frozen and split not in (None, "pool"):
+        raise AnnoloopError(
+            f"the splits of {project.folder} are frozen since round 1: nothing can be added to {split}",
+            hint="start a new project for another held-out set",
+        )
+    rows, bad = _read(project, files, reading or Reading(), gold, on_progress)
+    if bad and not skip_bad:
+        hint = "mend them, or leave them out with --skip-bad; nothing was added"
+        raise FormatError(_bad_message(bad), hint=hint)
+    texts = {input_hash(row.text): row for row in reversed(rows)}
+    known = project.store.known_hashes(texts)
+    on_progress("splitting the texts", 0, 0)
+    plan = _plan(project, {h: row for h, row in texts.items() if h not in known}, "pool" if frozen else split)
+    near = {collision.input_hash: f"nearly the same as {collision.other}" for collision in plan.collisions}
+    on_progress("saving the texts", 0, 0)
+    new = project.store.add_examples(
+        (
+            Example(name, row.text, row.meta, plan.splits[name])
+            for name, row in reversed(texts.items())
+            if name not in known
+        ),
+        excluded=near,
+    )
+    project.store.exclude_examples({name: why for name, why in near.items() if name not in texts})
+    moved = project.store.move_examples(known, split) if split and not frozen else 0
+    taken = _import_gold(project, rows, blind) if gold else 0
+    counts = project.store.example_counts()
+    return Added(len(rows), new, len(rows) - new, moved, taken, len(near), tuple(bad), counts)
+
+
+def _read(
+    project: Project, files: Sequence[Path], reading: Reading, gold: bool, on_progress: OnProgress
+) -> tuple[list[Row], list[BadRow]]:
+    rows: list[Row] = []
+    bad: list[BadRow] = []
+    for path in files:
+        found = read_rows(
+            path,
+            scheme=project.scheme,
+            text_column=reading.text_column,
+            label_column=reading.label_column,
+            one_text_per=reading.one_text_per,
+            lang=project.settings.project.lang,
+            labels=gold,
+        )
+        for row in found:
+            if isinstance(row, BadRow):
+                bad.append(row)
+            else:
+                rows.append(row)
+            if (len(rows) + len(bad)) % _TELL_EVERY == 0:
+                on_progress(f"reading {path.name}", len(rows) + len(bad), 0)
+    return rows, bad
+
+
+def _bad_message(bad: Sequence[BadRow]) -> str:
+    listed = [str(row) for row in bad[:SHOWN_BAD_ROWS]]
+    if len(bad) > SHOWN_BAD_ROWS:
+        listed.append(f"and {len(bad) - SHOWN_BAD_ROWS} more")
+    return "\n".join([f"{len(bad)} row(s) cannot be taken:", *listed, ""]) if len(bad) > 1 else listed[0]
+
+
+def _plan(project: Project, new: Mapping[str, Row], forced: Split | None) -> SplitPlan:
+    corpus = project.settings.corpus
+    existing = ((eg.input_hash, eg.text, eg.split) for eg in project.store.examples()) if new else ()
+    return assign_splits(
+        [(name, row.text) for name, row in new.items()],
+        existing,
+        held_out=corpus.held_out,
+        dev=corpus.dev,
+        threshold=corpus.near_duplicate,
+        forced=forced,
+    )
+
+
+def _import_gold(project: Project, rows: Sequence[Row], blind: bool) -> int:
+    scheme = project.scheme
+    seq = project.store.answer_count() + 1
+    answers: dict[str, Answer] = {}
+    for row in rows:
+        if row.annotation is None or not row.complete or row.verdict not in (None, "accept"):
+            continue
+        text_hash = input_hash(row.text)
+        identity = input_hash(f"{IMPORT}\x1f{text_hash}\x1f{row.annotation!r}\x1f{blind}")
+        # Of two rows about one text the first counts, as everywhere.
+        answers.setdefault(
+            text_hash,
+            Answer(
+                answer_id=identity,
+                task_hash=task_hash(text_hash, scheme.kind, scheme.labels),
+                input_hash=text_hash,
+                verdict="accept",
+                annotation=row.annotation,
+                annotator=IMPORT,
+                milliseconds=0,
+                seq=seq,
+                blind=blind,
+            ),
+        )
+    project.store.save_answers(list(answers.values()))
+    return len(answers)

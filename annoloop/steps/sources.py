@@ -1,0 +1,159 @@
+"""Where predictions come from: rules, the LLM, a round's model. Each is asked once about a text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from annoloop.errors import TrainingError
+from annoloop.project import Project
+from annoloop.steps.progress import OnProgress, silent
+from annoloop.types import Annotation, Example, Round
+
+Said = tuple[Example, Annotation | None, Mapping[str, Any]]
+KEEP_EVERY = 100
+ANSWERED_WRONGLY = ("malformed", "refusal")
+"""What an LLM said that is no annotation: its own mistake, so it is not asked again."""
+
+
+class Source(Protocol):
+    """Something that annotates texts. `key` names it with all that shapes what it says."""
+
+    @property
+    def approach(self) -> Literal["rules", "llm", "model"]:
+        """Its row on the leaderboard."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """Equal keys say equal things."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """As people see it."""
+        ...
+
+    def predict(self, examples: Sequence[Example]) -> Iterator[Said]:
+        """One result a text, None where it failed, with details worth keeping; any order."""
+        ...
+
+
+@dataclass(frozen=True)
+class RulesSource:
+    """The project's patterns."""
+
+    rules: Any
+    approach: Literal["rules"] = "rules"
+
+    @property
+    def key(self) -> str:
+        """Changes with the patterns."""
+        return f"rules:{self.rules.version}"
+
+    @property
+    def name(self) -> str:
+        """As people see it."""
+        return f"rules {self.rules.version}"
+
+    def predict(self, examples: Sequence[Example]) -> Iterator[Said]:
+        """Match the patterns."""
+        annotations = self.rules.predict(eg.text for eg in examples)
+        for example, annotation in zip(examples, annotations, strict=True):
+            yield example, annotation, {}
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """One round's trained pipeline."""
+
+    path: Path
+    number: int
+    fingerprint: str
+    scheme: Any
+    approach: Literal["model"] = "model"
+
+    @property
+    def key(self) -> str:
+        """Changes with the gold, the recipe and the seed that the model was trained with."""
+        return f"model:round-{self.number}:{self.fingerprint}"
+
+    @property
+    def name(self) -> str:
+        """As people see it."""
+        return f"model of round {self.number}"
+
+    def predict(self, examples: Sequence[Example]) -> Iterator[Said]:
+        """Run the pipeline."""
+        from annoloop.training.predict import predict
+
+        made = predict(self.path, (eg.text for eg in examples), scheme=self.scheme)
+        for example, prediction in zip(examples, made, strict=True):
+            yield example, prediction.annotation, {}
+
+
+def rules_source(project: Project) -> RulesSource | None:
+    """The project's rules; None where it has none."""
+    from annoloop.rules.matcher import load_rules
+
+    rules = load_rules(project.patterns, scheme=project.scheme, lang=project.settings.project.lang)
+    return None if rules is None or rules.empty else RulesSource(rules)
+
+
+def model_source(project: Project, record: Round) -> ModelSource:
+    """The model of a round.
+
+    Raises:
+        TrainingError: the round has none, or its folder is gone.
+    """
+    if record.model is None or record.fingerprint is None:
+        raise TrainingError(
+            f"round {record.number} has no model yet", hint="train it: annoloop train PROJECT"
+        )
+    path = project.folder / record.model
+    if not path.is_dir():
+        raise TrainingError(f"{path} is gone", hint="train it again: annoloop train PROJECT")
+    return ModelSource(path, record.number, record.fingerprint, project.scheme)
+
+
+def latest_model(project: Project) -> ModelSource | None:
+    """The newest round's model; None before the first."""
+    trained = [record for record in project.store.rounds() if record.model is not None]
+    return model_source(project, trained[-1]) if trained else None
+
+
+def ask_source(
+    project: Project, source: Source, examples: Sequence[Example], *, on_progress: OnProgress = silent
+) -> dict[str, Annotation]:
+    """What the source says of each text, by input hash; texts it failed on are absent.
+
+    What it said before is taken from the store; texts that failed on the way are asked again. Results
+    are kept every few texts, so that a stopped run goes on where it was.
+    """
+    known = project.store.predictions(source.key, hashes=[eg.input_hash for eg in examples])
+    said = {input_hash: found for input_hash, (found, _) in known.items() if found is not None}
+    wrong = {name for name, (_, detail) in known.items() if detail.get("status") in ANSWERED_WRONGLY}
+    missing = [eg for eg in examples if eg.input_hash not in said and eg.input_hash not in wrong]
+    if not missing:
+        return said
+    what = f"{source.name} reads"
+    made: dict[str, Annotation | None] = {}
+    details: dict[str, Any] = {}
+    done = len(examples) - len(missing)
+    on_progress(what, done, len(examples))
+    try:
+        for example, annotation, detail in source.predict(missing):
+            made[example.input_hash], details[example.input_hash] = annotation, dict(detail)
+            if annotation is not None:
+                said[example.input_hash] = annotation
+            done += 1
+            on_progress(what, done, len(examples))
+            if len(made) >= KEEP_EVERY:
+                project.store.save_predictions(source.key, made, details=details)
+                made, details = {}, {}
+    finally:
+        if made:
+            project.store.save_predictions(source.key, made, details=details)
+    return said

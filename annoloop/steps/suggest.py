@@ -1,0 +1,61 @@
+"""Whose suggestions the expert sees: of the sources at hand, the one that scores best on dev."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from annoloop.evaluation.gate import RulesVerdict, rules_suffice
+from annoloop.evaluation.scores import score
+from annoloop.project import Project
+from annoloop.steps.llm import LLMSource, llm_source
+from annoloop.steps.progress import OnProgress, silent
+from annoloop.steps.sources import RulesSource, Source, ask_source, latest_model, rules_source
+from annoloop.types import Gold, Scores
+
+LLM_DEV_TEXTS = 40
+"""Dev texts that the LLM is asked about: enough to tell a useful source from a useless one."""
+
+
+def score_on_dev(
+    project: Project, source: Source, gold: Sequence[Gold], *, on_progress: OnProgress = silent
+) -> Scores:
+    """How well a source does on these dev texts."""
+    said = ask_source(project, source, [item.example for item in gold], on_progress=on_progress)
+    return score(project.scheme, gold, said, seed=project.settings.training.seed)
+
+
+def judge_rules(project: Project, source: RulesSource) -> tuple[Scores, RulesVerdict]:
+    """The rules' score on all dev gold, and whether it reaches the project's target."""
+    scores = score_on_dev(project, source, list(project.dev_gold()))
+    target = project.settings.rules.target
+    return scores, rules_suffice(scores, target, exclusive=project.scheme.is_exclusive)
+
+
+def best_source(project: Project, *, on_progress: OnProgress = silent) -> tuple[Source | None, str]:
+    """The source of suggestions that is best on dev, with the reason in one line; None where all score 0.
+
+    All are compared on the same texts: a few, drawn by hash, so that asking an LLM stays cheap.
+    """
+    gold = sorted(project.dev_gold(), key=lambda item: item.example.input_hash)
+    candidates: list[Source | None] = [rules_source(project), latest_model(project), _suggesting_llm(project)]
+    sources = [source for source in candidates if source is not None]
+    few = gold[:LLM_DEV_TEXTS]
+    if not any(isinstance(source, LLMSource) for source in sources):
+        few = gold
+    tried = [
+        (score_on_dev(project, source, few, on_progress=on_progress).score or 0.0, source)
+        for source in sources
+    ]
+    if not tried:
+        return None, "no rules, no LLM and no model yet: the batch is asked without suggestions"
+    listed = ", ".join(f"{source.name} {value:.3f}" for value, source in tried)
+    value, best = max(tried, key=lambda pair: pair[0])
+    if value == 0:
+        return None, f"no source finds anything on {len(few)} dev texts ({listed}): no suggestions"
+    return best, f"best on {len(few)} dev texts: {listed}"
+
+
+def _suggesting_llm(project: Project) -> LLMSource | None:
+    source = llm_source(project)
+    # Without examples small models answer nothing useful, and imported answers know only their own texts.
+    return source if isinstance(source, LLMSource) and source.few_shot else None

@@ -1,0 +1,95 @@
+"""Train a round's model on all gold there is, from scratch; the same gold and seed give the same model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from importlib.metadata import version
+
+from annoloop.errors import TrainingError
+from annoloop.evaluation.scores import score
+from annoloop.project import Project
+from annoloop.steps.progress import OnProgress, silent
+from annoloop.steps.sources import ask_source, model_source
+from annoloop.types import DevGold, Gold, PoolGold, Round
+
+
+def fingerprint(project: Project, pool: PoolGold, dev: DevGold) -> str:
+    """16 hex digits that name all that shapes a model: gold, recipes, rules, seed, spaCy's version."""
+    settings = project.settings.training
+    patterns = project.patterns
+    shaped = {
+        "gold": [_gold_line(gold) for gold in _sorted(pool)],
+        "dev": [_gold_line(gold) for gold in _sorted(dev)],
+        "recipes": [settings.recipes, settings.seed],
+        "scheme": [project.scheme.kind, project.scheme.labels],
+        "patterns": patterns.read_text(encoding="utf8") if patterns.is_file() else "",
+        "spacy": version("spacy"),
+    }
+    encoded = json.dumps(shaped, sort_keys=True, ensure_ascii=True).encode()
+    return hashlib.blake2b(encoded, digest_size=8).hexdigest()
+
+
+def _sorted(gold: Iterable[Gold]) -> list[Gold]:
+    return sorted(gold, key=lambda item: item.example.input_hash)
+
+
+def _gold_line(gold: Gold) -> list[object]:
+    spans = [[s.start, s.end, s.label] for s in gold.annotation.spans]
+    return [gold.example.input_hash, spans, list(gold.annotation.labels)]
+
+
+def train_round(project: Project, number: int, *, on_progress: OnProgress = silent) -> Round:
+    """Train round `number`'s model, unless just this one is there already; returns the round.
+
+    Raises:
+        TrainingError: there is too little gold to learn from or to choose by.
+    """
+    from annoloop.training.train import train
+
+    records = {record.number: record for record in project.store.rounds()}
+    settings = project.settings.training
+    record = records.get(number) or Round(number, "none", settings.seed)
+    pool, dev = project.pool_gold(), project.dev_gold()
+    require_gold(project, pool, dev)
+    name = fingerprint(project, pool, dev)
+    if record.fingerprint == name and record.model and (project.folder / record.model).is_dir():
+        return record
+    recipes = None if settings.recipes == ("auto",) else settings.recipes
+    trained = train(
+        pool,
+        dev,
+        scheme=project.scheme,
+        lang=project.settings.project.lang,
+        seed=settings.seed,
+        out=project.models / f"round-{number}",
+        recipes=recipes,
+        patterns=project.patterns if project.patterns.is_file() else None,
+        on_progress=lambda step, total, _score, _seconds: on_progress(
+            f"training round {number}", step, total
+        ),
+    )
+    record = replace(
+        record,
+        gold_texts=len(pool),
+        model=trained.path.relative_to(project.folder).as_posix(),
+        recipe=trained.recipe,
+        fingerprint=name,
+        held_out=None,
+    )
+    said = ask_source(project, model_source(project, record), [gold.example for gold in dev])
+    record = replace(record, dev=score(project.scheme, list(dev), said, seed=settings.seed))
+    project.store.save_round(record)
+    return record
+
+
+def require_gold(project: Project, pool: PoolGold, dev: DevGold) -> None:
+    """Raise `TrainingError` where there is nothing to learn from or to choose by."""
+    for gold, split in ((pool, "pool"), (dev, "dev")):
+        if not len(gold):
+            raise TrainingError(
+                f"{project.folder}: no answered texts in {split}",
+                hint="label some: annoloop review PROJECT, or let annoloop loop PROJECT prepare a batch",
+            )
