@@ -1,0 +1,133 @@
+"""Run a trained pipeline: annotations, scores, and how much it doubts them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from annoloop.corpus.spacy_io import from_doc
+from annoloop.errors import TrainingError
+from annoloop.types import Annotation, LabelScheme
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+    from spacy.tokens import Doc
+
+_BEAM_WIDTH = 8
+_BEAM_DENSITY = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a pipeline says of one text.
+
+    Categories: `probabilities` follows the scheme's labels, `score` is the highest of them. Spans: both
+    are empty (None, ()), since a greedy parser has no probability to offer; see `uncertainty`.
+    """
+
+    annotation: Annotation
+    score: float | None
+    probabilities: tuple[float, ...] = ()
+
+
+def load_model(path: Path | str) -> Language:
+    """Load a pipeline that `train` made, or an installed package by name.
+
+    Raises:
+        TrainingError: there is no pipeline of this name or in this folder.
+    """
+    import spacy
+
+    import annoloop.training.linear_textcat  # noqa: F401  (registers its factory)
+
+    try:
+        return spacy.load(path)
+    except OSError as error:
+        raise TrainingError(
+            f"no trained pipeline at {path}", hint="train one: annoloop train PROJECT"
+        ) from error
+
+
+def predict(
+    pipeline: Language | Path | str, texts: Iterable[str], *, scheme: LabelScheme, batch_size: int = 128
+) -> Iterator[Prediction]:
+    """Annotate texts one after the other, as they come.
+
+    Raises:
+        TrainingError: there is no pipeline at the path.
+    """
+    nlp = _loaded(pipeline)
+    for doc in nlp.pipe(texts, batch_size=batch_size):
+        annotation = from_doc(doc, scheme)
+        if scheme.has_spans:
+            yield Prediction(annotation, None)
+            continue
+        probabilities = tuple(doc.cats.get(label, 0.0) for label in scheme.labels)
+        yield Prediction(annotation, max(probabilities, default=None), probabilities)
+
+
+def uncertainty(
+    pipeline: Language | Path | str, texts: Iterable[str], *, scheme: LabelScheme, batch_size: int = 128
+) -> list[float]:
+    """How much a pipeline doubts its answer to each text; 0 is none. Only the order of texts means much.
+
+    ner: the sum of min(p, 1 - p) over the entities of a beam of parses, p the share of the beam's weight
+    that has the entity. spancat: the same sum over all suggested spans. One category: 1 - (the highest
+    probability - the second). Several: the sum of min(p, 1 - p) over labels.
+    """
+    nlp = _loaded(pipeline)
+    if scheme.has_spans:
+        return _spans_uncertainty(nlp, texts, scheme, batch_size)
+    doubts = []
+    for prediction in predict(nlp, texts, scheme=scheme, batch_size=batch_size):
+        if scheme.is_exclusive:
+            first, second, *_ = sorted((*prediction.probabilities, 0.0, 0.0), reverse=True)
+            doubts.append(1 - (first - second))
+        else:
+            doubts.append(sum(min(p, 1 - p) for p in prediction.probabilities))
+    return doubts
+
+
+def _loaded(pipeline: Language | Path | str) -> Language:
+    nlp = load_model(pipeline) if isinstance(pipeline, str | Path) else pipeline
+    # Our pipelines keep a few floats a token: spaCy's limit is meant for parsers that keep much more.
+    nlp.max_length = max(nlp.max_length, 100_000_000)
+    return nlp
+
+
+def _spans_uncertainty(
+    nlp: Language, texts: Iterable[str], scheme: LabelScheme, batch_size: int
+) -> list[float]:
+    name = next((name for name in nlp.pipe_names if name == scheme.kind), None)
+    if name is None:
+        raise TrainingError(
+            f"the pipeline has no component {scheme.kind}", hint="select with strategy random"
+        )
+    component = nlp.get_pipe(name)
+    before = nlp.pipe_names[: nlp.pipe_names.index(name)]
+    measure = _beam_doubts if scheme.kind == "ner" else _suggested_doubts
+    doubts: list[float] = []
+    with nlp.select_pipes(enable=before):
+        stream = iter(nlp.pipe(texts, batch_size=batch_size))
+        while docs := list(islice(stream, batch_size)):
+            doubts.extend(measure(component, docs))
+    return doubts
+
+
+def _beam_doubts(ner: Any, docs: Sequence[Doc]) -> list[float]:
+    beams = ner.beam_parse(list(docs), beam_width=_BEAM_WIDTH, beam_density=_BEAM_DENSITY)
+    return [sum(min(p, max(1 - p, 0.0)) for p in found.values()) for found in ner.scored_ents(beams)]
+
+
+def _suggested_doubts(spancat: Any, docs: Sequence[Doc]) -> list[float]:
+    indices, scores = spancat.predict(list(docs))
+    doubts, start = [], 0
+    for length in indices.lengths:
+        part = scores[start : start + int(length)]
+        doubts.append(math.fsum(min(float(p), 1 - float(p)) for p in part.ravel()))
+        start += int(length)
+    return doubts

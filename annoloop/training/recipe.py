@@ -1,0 +1,115 @@
+"""Recipes: which spaCy configs fit a kind, and how a config is fitted to the gold at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from annoloop.errors import TrainingError
+from annoloop.types import Kind
+
+if TYPE_CHECKING:
+    from confection import Config
+    from spacy.tokens import Doc
+
+FOLDER = Path(__file__).parent / "recipes"
+LINEAR_CODE = Path(__file__).parent / "linear_textcat.py"
+LINEAR_FACTORY = "annoloop_linear_textcat"
+
+_DEFAULTS: dict[Kind, tuple[str, ...]] = {
+    "ner": ("ner",),
+    "spancat": ("spancat",),
+    "textcat": ("textcat_linear", "textcat_bow"),
+    "textcat_multilabel": ("textcat_multilabel_linear", "textcat_multilabel_bow"),
+}
+_SCORES: dict[Kind, str] = {
+    "ner": "ents_f",
+    "spancat": "spans_sc_f",
+    "textcat": "cats_micro_f",
+    "textcat_multilabel": "cats_micro_f",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GoldSize:
+    """What a recipe is fitted to: counts over the training gold."""
+
+    words: int
+    span_lengths: tuple[int, ...]
+
+
+def default_recipes(kind: Kind, *, patterns: bool) -> tuple[str, ...]:
+    """Names of the recipes that `train` tries; dev chooses among them."""
+    return ("ner_rules", *_DEFAULTS["ner"]) if kind == "ner" and patterns else _DEFAULTS[kind]
+
+
+def score_name(kind: Kind) -> str:
+    """spaCy's name of the kind's headline: micro F of exact spans, accuracy, micro F of categories."""
+    return _SCORES[kind]
+
+
+def measure(docs: Sequence[Doc]) -> GoldSize:
+    """Count the training gold: words, and the lengths of the spans of its span groups, in tokens."""
+    lengths = {len(span) for doc in docs for spans in doc.spans.values() for span in spans}
+    return GoldSize(sum(map(len, docs)), tuple(sorted(lengths)))
+
+
+def is_own(recipe: str) -> bool:
+    """Whether a recipe is one of ours; else it is a path to a user's config."""
+    return (FOLDER / f"{recipe}.cfg").is_file()
+
+
+def load_recipe(recipe: str) -> Config:
+    """Read a recipe by name, or any spaCy config by path, without resolving its variables.
+
+    Raises:
+        TrainingError: there is no such recipe or file, or the file is no spaCy config.
+    """
+    from spacy.util import load_config
+
+    path = FOLDER / f"{recipe}.cfg" if is_own(recipe) else Path(recipe)
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.cfg")))
+        raise TrainingError(f"no recipe {recipe!r}", hint=f"name one of {known}, or a path to a spaCy config")
+    try:
+        config = load_config(path, interpolate=False)
+    except (ValueError, OSError) as error:
+        raise TrainingError(f"{path} is no spaCy config: {error}", hint="see spacy init config") from error
+    if missing := [name for name in ("nlp", "training", "components") if name not in config]:
+        raise TrainingError(f"{path} has no section [{missing[0]}]", hint="see spacy init fill-config")
+    return config
+
+
+def fit_recipe(config: Config, *, own: bool, labels: Sequence[str], seed: int, size: GoldSize) -> None:
+    """Set in place what depends on the gold. A user's own config (`own` False) keeps its sizes."""
+    config.setdefault("paths", {}).update(train="train.spacy", dev="dev.spacy")
+    config.setdefault("system", {})["seed"] = seed
+    config["training"]["seed"] = "${system.seed}"
+    if not own:
+        return
+    for settings in config["initialize"].get("components", {}).values():
+        if "labels" in settings:
+            settings["labels"] = list(labels)
+    for component in config["components"].values():
+        _fit_component(component, size)
+    if config["training"]["max_steps"] > 1:
+        config["training"].update(_steps(size, int(config["training"]["max_steps"])))
+
+
+def _fit_component(component: dict[str, Any], size: GoldSize) -> None:
+    if "suggester" in component and size.span_lengths:
+        component["suggester"]["sizes"] = list(size.span_lengths)
+    model = component.get("model", {})
+    if "length" in model:
+        # Word pairs number about as many as words; longer vectors only cost time (139 ms a step at
+        # 262,144, 21 ms at 32,768 with 77 labels).
+        model["length"] = min(max(2 ** (size.words * 2 - 1).bit_length(), 4096), 65536)
+
+
+def _steps(size: GoldSize, ceiling: int) -> dict[str, int]:
+    """Steps enough for some 12 passes in batches of about 500 words, in at most 20 evaluations."""
+    steps = min(max(12 * size.words // 500, 600), ceiling)
+    every = max(steps // 20, 10)
+    return {"max_steps": steps, "eval_frequency": every, "patience": max(every * 8, 300)}

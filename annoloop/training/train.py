@@ -1,0 +1,307 @@
+"""Train a pipeline with spaCy's own training, from scratch, out of a config that is kept beside it."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from annoloop.corpus.spacy_io import to_doc
+from annoloop.errors import TrainingError
+from annoloop.training.recipe import (
+    LINEAR_CODE,
+    LINEAR_FACTORY,
+    default_recipes,
+    fit_recipe,
+    is_own,
+    load_recipe,
+    measure,
+    score_name,
+)
+from annoloop.types import DevGold, Gold, GoldSet, LabelScheme, PoolGold
+
+if TYPE_CHECKING:
+    from confection import Config
+    from spacy.tokens import Doc
+
+OnProgress = Callable[[str, int, int], None]
+"""Called with what is going on (recipe, score on dev, seconds), steps done, and an estimate of all steps."""
+
+MAKING = "training"
+"""The folder inside the model's that holds what it was made from. It never goes into a package."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A trained pipeline: `path` is the folder that `load_model` and `spacy.load` read.
+
+    `path / "training"` has config.cfg, train.spacy and dev.spacy (and code or patterns where the recipe
+    needs them): in it, `spacy train config.cfg` repeats the training. `dev_score` is the kind's headline
+    on dev, None where dev has nothing to find. `tried` has (recipe, dev_score, seconds) for every recipe.
+    """
+
+    path: Path
+    recipe: str
+    dev_score: float | None
+    tried: tuple[tuple[str, float | None, float], ...]
+
+
+def train(
+    gold: PoolGold,
+    dev: DevGold,
+    *,
+    scheme: LabelScheme,
+    lang: str,
+    seed: int,
+    out: Path,
+    recipes: Sequence[str] | None = None,
+    patterns: Path | None = None,
+    on_progress: OnProgress | None = None,
+) -> Trained:
+    """Train every recipe on `gold`, choose on `dev`, and put the best into the folder `out`.
+
+    The same gold in any order with the same seed gives the same model. Gold that is not complete is left
+    out. `recipes` are names or paths of spaCy configs (None: the defaults of the kind); `patterns` is a
+    file of spaCy match patterns for the recipes that use one. `out` is replaced at the end, in one
+    rename: a run that is stopped leaves it as it was.
+
+    Raises:
+        TrainingError: nothing to learn from, or a recipe that does not work.
+    """
+    learn, judge = _usable(gold, scheme, "training"), _usable(dev, scheme, "dev")
+    _check_learnable(learn, scheme)
+    names = tuple(recipes) if recipes else default_recipes(scheme.kind, patterns=patterns is not None)
+    out = Path(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        runs = [_Run(name, staging / str(index), scheme) for index, name in enumerate(names)]
+        for run in runs:
+            run.prepare(learn, judge, lang=lang, seed=seed, patterns=patterns)
+        with _own_randomness():
+            _train_all(runs, on_progress)
+        best = max(runs, key=lambda run: -1.0 if run.score is None else run.score)
+        _replace(best.folder, out)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return Trained(out, best.name, best.score, tuple((run.name, run.score, run.seconds) for run in runs))
+
+
+def _usable(gold: GoldSet, scheme: LabelScheme, name: str) -> list[Gold]:
+    """The complete gold, in an order that depends on the texts alone."""
+    items = [g for g in gold if g.complete and g.example.text.strip()]
+    if scheme.is_exclusive:
+        items = [g for g in items if g.annotation.labels]
+    if not items:
+        raise TrainingError(
+            f"no complete gold in {name}", hint="label some texts first: annoloop review PROJECT"
+        )
+    return sorted(items, key=lambda g: g.example.input_hash)
+
+
+def _check_learnable(learn: Sequence[Gold], scheme: LabelScheme) -> None:
+    if scheme.has_spans and not any(g.annotation.spans for g in learn):
+        raise TrainingError(
+            f"none of the {len(learn)} training texts has a span",
+            hint="label more texts, or texts in which the rules or the LLM find something",
+        )
+    if scheme.is_exclusive and len(scheme.labels) < 2:
+        raise TrainingError("one label is no choice", hint="add a label, or use kind textcat_multilabel")
+
+
+class _Run:
+    """One recipe in its own folder: the config fitted to the gold, the model, its score on dev."""
+
+    def __init__(self, name: str, folder: Path, scheme: LabelScheme) -> None:
+        self.name, self.folder, self.scheme = name, folder, scheme
+        self.config = load_recipe(name)
+        self.score: float | None = None
+        self.seconds = 0.0
+
+    @property
+    def max_steps(self) -> int:
+        return int(self.config["training"]["max_steps"])
+
+    @property
+    def making(self) -> Path:
+        return self.folder / MAKING
+
+    def prepare(
+        self, learn: Sequence[Gold], judge: Sequence[Gold], *, lang: str, seed: int, patterns: Path | None
+    ) -> None:
+        """Write the gold as spaCy reads it, the config fitted to it, and what else the recipe needs."""
+        self.making.mkdir(parents=True)
+        self.config["nlp"]["lang"] = self.config["nlp"].get("lang") or lang
+        lang = self.config["nlp"]["lang"]
+        docs = _write_gold(learn, self.making / "train.spacy", self.scheme, lang)
+        _write_gold(judge, self.making / "dev.spacy", self.scheme, lang)
+        fit_recipe(
+            self.config, own=is_own(self.name), labels=self.scheme.labels, seed=seed, size=measure(docs)
+        )
+        if "patterns" in self.config["paths"]:
+            if patterns is None:
+                raise TrainingError(
+                    f"recipe {self.name} needs patterns", hint="add the project's patterns.jsonl"
+                )
+            _write_patterns(patterns, self.making / "patterns.json")
+            self.config["paths"]["patterns"] = "patterns.json"
+        if any(block.get("factory") == LINEAR_FACTORY for block in self.config["components"].values()):
+            shutil.copy(LINEAR_CODE, self.making)
+        self.config.to_disk(self.making / "config.cfg")
+
+    def train(self, on_step: Callable[[int, float | None], None]) -> None:
+        """Train, and keep the checkpoint that is best on dev.
+
+        Raises:
+            TrainingError: spaCy refuses the config or the gold.
+        """
+        started = time.perf_counter()
+        try:
+            for step, scores, save in _checkpoints(self.config, self.making):
+                if save is not None:
+                    save(self.folder)
+                    self.score = scores.get(score_name(self.scheme.kind))
+                on_step(step, self.score)
+        except (ValueError, KeyError) as error:
+            raise TrainingError(
+                f"recipe {self.name} failed: {error}", hint="try another recipe in [training] recipes"
+            ) from error
+        self.seconds = time.perf_counter() - started
+
+
+def _write_gold(items: Sequence[Gold], path: Path, scheme: LabelScheme, lang: str) -> list[Doc]:
+    import spacy
+    from spacy.tokens import DocBin
+
+    nlp = spacy.blank(lang)
+    nlp.max_length = max(nlp.max_length, *(len(g.example.text) + 1 for g in items))
+    docs = [to_doc(nlp, g.example.text, g.annotation, scheme) for g in items]
+    DocBin(docs=docs).to_disk(path)
+    return docs
+
+
+def _write_patterns(patterns: Path, path: Path) -> None:
+    """Write the lines of a pattern file as one JSON list: spaCy's rulers refuse the stream of lines."""
+    import srsly
+
+    try:
+        rows = [row for row in srsly.read_jsonl(patterns) if row]
+    except (ValueError, OSError) as error:
+        raise TrainingError(f"{patterns} cannot be read: {error}", hint="one JSON object a line") from error
+    srsly.write_json(
+        path, [{key: row[key] for key in ("label", "pattern", "id") if key in row} for row in rows]
+    )
+
+
+def _checkpoints(
+    config: Config, making: Path
+) -> Iterator[tuple[int, Mapping[str, Any], Callable[[Path], None] | None]]:
+    """Yield every step with the scores of the last evaluation, and how to save it where it is the best.
+
+    The same steps as `spacy.training.loop.train`, which would write every checkpoint twice, print, and
+    name this machine's folders in the saved config.
+    """
+    from spacy.schemas import ConfigSchemaTraining
+    from spacy.training import loop
+    from spacy.training.initialize import init_nlp
+    from spacy.util import registry, resolve_dot_names
+    from thinc.api import fix_random_seed
+
+    import annoloop.training.linear_textcat  # noqa: F401  (registers its factory)
+
+    located = config.copy()
+    located["paths"].update({key: str(making / value) for key, value in _made_here(config).items()})
+    nlp = init_nlp(located)
+    settings = nlp.config.interpolate()
+    chosen = registry.resolve(settings["training"], schema=ConfigSchemaTraining)
+    learn, judge = resolve_dot_names(settings, [chosen["train_corpus"], chosen["dev_corpus"]])
+    nlp.config["paths"].update(_made_here(config))
+    fix_random_seed(settings["training"]["seed"])
+    optimizer, before_save = (
+        chosen["optimizer"],
+        loop.create_before_to_disk_callback(chosen["before_to_disk"]),
+    )
+
+    def save(folder: Path) -> None:
+        with nlp.use_params(optimizer.averages or {}):
+            before_save(nlp).to_disk(folder)
+
+    steps = loop.train_while_improving(
+        nlp,
+        optimizer,
+        loop.create_train_batches(nlp, learn, chosen["batcher"], chosen["max_epochs"]),
+        loop.create_evaluation_callback(nlp, judge, chosen["score_weights"]),
+        exclude=chosen["frozen_components"],
+        annotating_components=chosen["annotating_components"],
+        **{name: chosen[name] for name in _LOOP_SETTINGS},
+    )
+    scores: Mapping[str, Any] = {}
+    for _batch, info, is_best in steps:
+        if is_best:
+            scores = info["other_scores"]
+            loop.update_meta(chosen, nlp, info)
+        yield info["step"], scores, save if is_best else None
+
+
+_LOOP_SETTINGS = (
+    "dropout",
+    "accumulate_gradient",
+    "patience",
+    "max_steps",
+    "eval_frequency",
+    "before_update",
+)
+
+
+def _made_here(config: Config) -> dict[str, str]:
+    """The files that `prepare` wrote, by their key in [paths]."""
+    return {key: config["paths"][key] for key in ("train", "dev", "patterns") if key in config["paths"]}
+
+
+def _train_all(runs: Sequence[_Run], on_progress: OnProgress | None) -> None:
+    total = sum(run.max_steps for run in runs)
+    done, started = 0, time.perf_counter()
+    for run in runs:
+
+        def report(step: int, score: float | None, *, run: _Run = run, done: int = done) -> None:
+            if on_progress and (step % 10 == 0 or step == run.max_steps):
+                said = "" if score is None else f" {score:.3f} on dev,"
+                on_progress(
+                    f"training {run.name}:{said} {time.perf_counter() - started:.0f} s", done + step, total
+                )
+
+        run.train(report)
+        done += run.max_steps
+    if on_progress:
+        on_progress("trained", total, total)
+
+
+@contextmanager
+def _own_randomness() -> Iterator[None]:
+    """Give the caller's global generators back as they were: spaCy seeds and uses them."""
+    import numpy as np
+
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        with warnings.catch_warnings():
+            # spaCy's word on spans off token borders; what becomes of them is said where texts are read.
+            warnings.filterwarnings("ignore", message=r"\[W030\]")
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+
+
+def _replace(made: Path, out: Path) -> None:
+    """Put `made` in the place of `out`."""
+    old = made.with_name("old")
+    if out.exists():
+        out.rename(old)
+    made.rename(out)
