@@ -1,0 +1,174 @@
+"""Rules: spaCy's semantics for spans, votes for categories, and every bad line named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import spacy
+
+from annoloop.errors import FormatError
+from annoloop.rules.matcher import load_rules
+from annoloop.types import Annotation, LabelScheme, Span
+
+NER = LabelScheme("ner", ("BRAND", "PLACE"))
+SPANS = LabelScheme("spancat", ("BRAND", "PLACE"))
+TOPICS = LabelScheme("textcat", ("lift", "light", "train"))
+PROJECTS = Path(__file__).parent.parent / "projects"
+
+
+def rules(tmp_path, *rows, scheme=NER, lang="en", name="patterns.jsonl"):
+    lines = [
+        row if isinstance(row, str) else json.dumps({"label": row[0], "pattern": row[1]}) for row in rows
+    ]
+    path = tmp_path / name
+    path.write_text("\n".join(lines), encoding="utf8")
+    return load_rules(path, scheme=scheme, lang=lang)
+
+
+def lower(*words):
+    return [{"lower": word} for word in words]
+
+
+def found(rules, text):
+    [annotation] = rules.predict([text])
+    return [(text[s.start : s.end], s.label) for s in annotation.spans]
+
+
+def test_the_longest_match_wins_then_the_leftmost_then_the_first_pattern(tmp_path):
+    made = rules(
+        tmp_path,
+        ("PLACE", lower("york")),
+        ("BRAND", lower("new", "york", "shoes")),
+        ("BRAND", lower("new", "york")),
+        ("PLACE", "New York"),
+        ("PLACE", lower("shoes", "paris")),
+    )
+    assert found(made, "New York shoes Paris") == [("New York shoes", "BRAND")]
+    assert found(made, "in New York, York") == [("New York", "BRAND"), ("York", "PLACE")]
+    assert found(made, "new york") == [("new york", "BRAND")]
+
+
+def test_spancat_keeps_overlaps(tmp_path):
+    made = rules(tmp_path, ("PLACE", lower("york")), ("BRAND", lower("new", "york")), scheme=SPANS)
+    assert found(made, "new york") == [("new york", "BRAND"), ("york", "PLACE")]
+    repeated = rules(tmp_path, ("PLACE", [{"LOWER": "very", "OP": "+"}]), scheme=SPANS)
+    assert found(repeated, "very very far") == [("very very", "PLACE")]
+
+
+def test_entities_are_those_of_spacys_entity_ruler():
+    path = PROJECTS / "fashion_brands" / "patterns.jsonl"
+    scheme = LabelScheme("ner", ("FASHION_BRAND",))
+    nlp = spacy.blank("en")
+    nlp.add_pipe("entity_ruler").from_disk(path)
+    lines = (PROJECTS / "fashion_brands" / "assets" / "dev.jsonl").read_text(encoding="utf8").splitlines()
+    texts = [json.loads(line)["text"] for line in lines[:150]]
+    wanted = [
+        Annotation(spans=tuple(Span(e.start_char, e.end_char, e.label_) for e in nlp(t).ents)) for t in texts
+    ]
+    assert sum(len(a.spans) for a in wanted) > 5
+    assert list(load_rules(path, scheme=scheme, lang="en").predict(texts)) == wanted
+
+
+@pytest.mark.parametrize("before", ["👩‍👩‍👧 ", "cafe\u0301 ", "a\r\nb ", "İ İ ", "שלום עולם ", "\n\n  "])
+def test_offsets_are_code_points(tmp_path, before):
+    made = rules(tmp_path, ("BRAND", lower("vans")), ("PLACE", "Łódź"))
+    text = before + "Vans, Łódź"
+    assert found(made, text) == [("Vans", "BRAND"), ("Łódź", "PLACE")]
+
+
+def test_most_votes_win_and_the_file_breaks_ties(tmp_path):
+    made = rules(
+        tmp_path,
+        ("light", lower("dark")),
+        ("lift", lower("lift")),
+        ("lift", [{"LOWER": {"REGEX": "^broken"}}]),
+        ("train", lower("train")),
+        scheme=TOPICS,
+    )
+    texts = ["Dark lift, broken", "dark train", "train, dark dark", "train train train lift", "nothing", ""]
+    labels = [a.labels for a in made.predict(texts)]
+    # A pattern votes once, however often it matches.
+    assert labels == [("lift",), ("light",), ("light",), ("lift",), (), ()]
+    several = LabelScheme("textcat_multilabel", TOPICS.labels)
+    tags = load_rules(tmp_path / "patterns.jsonl", scheme=several, lang="en")
+    assert [a.labels for a in tags.predict(texts[:2])] == [("lift", "light"), ("light", "train")]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('{"label": "BRAND", "pattern"', ["not JSON"]),
+        ('["BRAND"]', ["not a JSON object"]),
+        ('{"pattern": "x"}', ["label", "missing"]),
+        ('{"label": "ZEBRA", "pattern": "x"}', ["label", "'ZEBRA'", "BRAND, PLACE"]),
+        ('{"label": "BRAND"}', ["pattern", "missing"]),
+        ('{"label": "BRAND", "pattern": " "}', ["pattern", "empty"]),
+        ('{"label": "BRAND", "pattern": []}', ["pattern", "empty"]),
+        ('{"label": "BRAND", "pattern": [{"LOWERR": "x"}]}', ["pattern", "LOWERR"]),
+        ('{"label": "BRAND", "pattern": [{"LOWER": 3}]}', ["pattern", "LOWER"]),
+        ('{"label": "BRAND", "pattern": [{"pos": "NOUN"}]}', ["pattern", "POS", "trained pipeline"]),
+        ('{"label": "BRAND", "pattern": [{"TEXT": {"REGEX": "("}}]}', ["pattern", "missing )"]),
+        ('{"label": "BRAND", "pattern": "x", "id": 3}', ["id"]),
+    ],
+)
+def test_a_bad_line_is_named_with_its_field(tmp_path, line, words):
+    good = '{"label": "BRAND", "pattern": "x"}'
+    with pytest.raises(FormatError) as caught:
+        rules(tmp_path, good, "", line, good)
+    [report] = caught.value.message.splitlines()
+    assert report.startswith(f"{tmp_path / 'patterns.jsonl'}:3: ")
+    assert all(word in report for word in words)
+    assert caught.value.hint
+
+
+def test_all_bad_lines_are_reported_at_once(tmp_path):
+    with pytest.raises(FormatError) as caught:
+        rules(tmp_path, *["{"] * 30)
+    lines = caught.value.message.splitlines()
+    assert len(lines) == 21 and "10 more" in lines[-1]
+
+
+def test_a_missing_file_means_no_rules_but_a_named_one_must_exist(tmp_path):
+    assert load_rules(tmp_path / "patterns.jsonl", scheme=NER, lang="en") is None
+    with pytest.raises(FormatError, match=r"brands\.jsonl"):
+        load_rules(tmp_path / "brands.jsonl", scheme=NER, lang="en")
+    (tmp_path / "patterns.jsonl").write_bytes(b'{"label": "BRAND", "pattern": "caf\xe9"}')
+    with pytest.raises(FormatError, match="UTF-8"):
+        load_rules(tmp_path / "patterns.jsonl", scheme=NER, lang="en")
+
+
+def test_an_empty_file_is_rules_that_find_nothing(tmp_path):
+    made = rules(tmp_path, "")
+    assert made.empty
+    assert list(made.predict(["New York", ""])) == [Annotation(), Annotation()]
+
+
+def test_the_version_names_content_not_spelling(tmp_path):
+    first = rules(tmp_path, '{"label": "BRAND", "pattern": [{"lower": "x"}]}')
+    spaced = rules(tmp_path, "\ufeff", '{"pattern":[{"lower":"x"}],  "label":"BRAND"}\r', "")
+    assert first.version == spaced.version and first.source == f"rules:{first.version}"
+    others = [
+        rules(tmp_path, ("BRAND", lower("y"))),
+        rules(tmp_path, ("PLACE", lower("x"))),
+        rules(tmp_path, ("BRAND", lower("x")), lang="de"),
+        rules(tmp_path, ("BRAND", lower("x")), scheme=SPANS),
+    ]
+    assert len({r.version for r in [first, *others]}) == 5
+
+
+@pytest.mark.parametrize("name", ["fashion_brands", "customer_feedback_de"])
+def test_the_projects_patterns_and_examples_are_good(name):
+    from annoloop.corpus.read import Row, read_rows
+    from annoloop.settings.load import load_settings
+
+    settings = load_settings(PROJECTS / name)
+    scheme, lang = settings.project.scheme(), settings.project.lang
+    assert not load_rules(PROJECTS / name / settings.rules.patterns, scheme=scheme, lang=lang).empty
+    train = (PROJECTS / name / "assets" / "train.jsonl").read_text(encoding="utf8").splitlines()
+    for line in (PROJECTS / name / "examples.jsonl").read_text(encoding="utf8").splitlines():
+        assert line in train or json.loads(line) in map(json.loads, train)
+    for part in ("examples.jsonl", "assets/train.jsonl", "assets/dev.jsonl", "assets/test.jsonl"):
+        rows = list(read_rows(PROJECTS / name / part, scheme=scheme, lang=lang))
+        assert rows and all(isinstance(row, Row) and row.complete for row in rows)
