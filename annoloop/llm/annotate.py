@@ -1,0 +1,204 @@
+"""The loop's way to the LLM: examples in, one result a text out as answers arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from annoloop.errors import BlindnessError, LLMError
+from annoloop.hashing import input_hash
+from annoloop.llm.answers import AnswerCache, LLMResult
+from annoloop.llm.asking import OWN_TASKS, make_question, result_of
+from annoloop.llm.endpoint import REACHES
+from annoloop.llm.model import ModelSettings, OpenAIModel, model_settings
+from annoloop.llm.questions import CategoryQuestion, Shot, SpanQuestion
+from annoloop.types import Annotation, DevGold, Example, Gold, GoldSet, HeldOutGold, LabelScheme, PoolGold
+
+OWN_MODEL = "annoloop.OpenAI.v1"
+FEW_SHOT_MOST = 8
+"""Few-shot examples in a prompt by default."""
+_LONGEST_SHOT = 300
+
+
+class Labelled(Protocol):
+    """A row with its right answer, such as one of examples.jsonl."""
+
+    @property
+    def text(self) -> str:
+        """The text."""
+
+    @property
+    def annotation(self) -> Annotation | None:
+        """Its labels; None where the row has none."""
+
+
+FewShot = PoolGold | Sequence[Labelled]
+
+
+def annotate(
+    examples: Iterable[Example],
+    *,
+    scheme: LabelScheme,
+    config: Mapping[str, Any],
+    few_shot: FewShot = (),
+    allow_remote: str = "loopback",
+    cache: AnswerCache | None = None,
+    guidelines: str | None = None,
+    lang: str = "en",
+) -> Iterator[LLMResult]:
+    """Ask the LLM of the `[llm]` block about each text; results in the order in which answers arrive.
+
+    Answers are kept in `cache` before they are yielded: whoever stops and asks again pays nothing twice.
+    A text that gets no answer has status failed and no annotation; it is asked again in the next run.
+    `config` is the resolved `[llm]` block: {"model": {"@llm_models": ...}, "task": {"@llm_tasks": ...}}, also
+    with models and tasks of spacy-llm. Held-out texts may be asked about; what is shown may not be held out.
+
+    Raises:
+        LLMError: no model is configured, texts may not go there, or the server is down.
+        BlindnessError: a few-shot example is held out, or dev.
+    """
+    asked = list(examples)
+    shots = _shots(few_shot, asked, scheme)
+    block = config.get("task") or {"@llm_tasks": "auto"}
+    model = _model(config, allow_remote, cache)
+    if block.get("@llm_tasks", "auto") not in OWN_TASKS:
+        from annoloop.llm.foreign import annotate_with_task
+
+        yield from annotate_with_task(asked, model, block=block, scheme=scheme, lang=lang)
+        return
+    question = make_question(
+        block,
+        scheme=scheme,
+        embedded=isinstance(model, OpenAIModel) and model.settings.embedded,
+        few_shot=shots,
+        guidelines=guidelines,
+        lang=lang,
+    )
+    for example, answer in model.ask_all((example, question.prompt(example.text)) for example in asked):
+        yield result_of(example, answer, question)
+
+
+def _model(config: Mapping[str, Any], allow_remote: str, cache: AnswerCache | None) -> Any:
+    if is_own_model(config):
+        return OpenAIModel(_settings(config, allow_remote), cache=cache)
+    _refuse_foreign(config, allow_remote)
+    from annoloop.llm.foreign import ForeignModel
+
+    return ForeignModel(config["model"], cache=cache)
+
+
+def describe(config: Mapping[str, Any], scheme: LabelScheme, *, lang: str = "en") -> str:
+    """Model and prompt version: "SmolLM2-135M-Instruct (very small stand-in), prompt ner.v1.en"."""
+    model, task = config.get("model") or {}, config.get("task") or {}
+    name = (
+        model_settings(model).label
+        if is_own_model(config)
+        else str(model.get("name") or model["@llm_models"])
+    )
+    wanted = task.get("@llm_tasks", "auto")
+    if wanted not in OWN_TASKS:
+        return f"{name}, prompt {wanted}"
+    version = (
+        SpanQuestion(scheme, lang).version if scheme.has_spans else CategoryQuestion(scheme, lang).version
+    )
+    return f"{name}, prompt {version}"
+
+
+def is_configured(config: Mapping[str, Any]) -> bool:
+    """Whether the block names an LLM at all: `base_url = null` says that there is none."""
+    model = config.get("model") or {}
+    return bool(model) and not ("base_url" in model and model["base_url"] is None)
+
+
+def is_own_model(config: Mapping[str, Any]) -> bool:
+    """Whether the block's model is ours."""
+    return bool((config.get("model") or {}).get("@llm_models", OWN_MODEL) == OWN_MODEL)
+
+
+def check_llm(config: Mapping[str, Any], *, allow_remote: str = "loopback") -> None:
+    """Look, without asking anything, whether the block's model could be asked.
+
+    Raises:
+        LLMError: no LLM is configured, texts may not go there, or something is missing, with what to do.
+    """
+    if not is_own_model(config):
+        _refuse_foreign(config, allow_remote)
+        return
+    OpenAIModel(_settings(config, allow_remote)).check()
+
+
+def choose_few_shot(gold: PoolGold, scheme: LabelScheme, *, most: int = FEW_SHOT_MOST) -> tuple[Shot, ...]:
+    """Short, complete examples that show every label, and for spans that a text may have none.
+
+    The same gold gives the same examples, whatever its order; texts above 300 characters come last.
+    """
+    if not isinstance(gold, PoolGold):
+        raise BlindnessError("few-shot examples come from pool gold only", hint="never from dev or held-out")
+    usable = sorted(
+        (one for one in gold if one.complete),
+        key=lambda one: (len(one.example.text) > _LONGEST_SHOT, one.example.input_hash),
+    )
+    groups = {label: [one for one in usable if label in _labels(one)] for label in scheme.labels}
+    if scheme.has_spans:
+        groups[""] = [one for one in usable if not one.annotation.spans]
+    chosen: dict[str, Gold] = {}
+    for turn in range(most):
+        for group in groups.values():
+            if turn < len(group) and len(chosen) < most:
+                chosen.setdefault(group[turn].example.input_hash, group[turn])
+    return tuple(Shot(one.example.text, one.annotation) for one in chosen.values())
+
+
+def _labels(gold: Gold) -> set[str]:
+    return {*gold.annotation.labels, *(span.label for span in gold.annotation.spans)}
+
+
+def _shots(few_shot: FewShot, asked: Sequence[Example], scheme: LabelScheme) -> tuple[Shot, ...]:
+    """Few-shot examples, refused where they could give a held-out or dev answer away."""
+    if isinstance(few_shot, DevGold | HeldOutGold) or (
+        isinstance(few_shot, GoldSet) and not isinstance(few_shot, PoolGold)
+    ):
+        raise BlindnessError(
+            f"few-shot examples cannot be {few_shot.split} gold",
+            hint="they come from pool gold or examples.jsonl",
+        )
+    if isinstance(few_shot, PoolGold):
+        return choose_few_shot(few_shot, scheme)
+    shots = []
+    blind = {example.input_hash for example in asked if example.split != "pool"}
+    for row in few_shot:
+        if isinstance(row, Gold):
+            raise BlindnessError("few-shot gold comes as PoolGold", hint="PoolGold(items) checks the split")
+        if row.annotation is None:
+            continue
+        if input_hash(row.text) in blind:
+            raise BlindnessError(
+                f"a few-shot example is a text to be judged by: {row.text[:60]!r}",
+                hint="take it out of examples.jsonl",
+            )
+        shots.append(Shot(row.text, row.annotation))
+    return tuple(shots)
+
+
+def _settings(config: Mapping[str, Any], allow_remote: str) -> ModelSettings:
+    if not is_configured(config):
+        raise LLMError("no LLM is configured", hint='llm -> model -> base_url: an address, or "embedded"')
+    block = dict(config.get("model") or {})
+    own = block.get("allow_remote", allow_remote)
+    both = [reach for reach in REACHES if reach in (own, allow_remote)]
+    # The project's word is the widest; a block may only narrow it.
+    return model_settings({**block, "allow_remote": both[0] if both else allow_remote})
+
+
+def _refuse_foreign(config: Mapping[str, Any], allow_remote: str) -> None:
+    """Models of others choose their own addresses: only `public` covers that.
+
+    Raises:
+        LLMError: the project allows less.
+    """
+    name = (config.get("model") or {}).get("@llm_models")
+    if allow_remote != "public":
+        raise LLMError(
+            f"{name} may send texts anywhere, and the project allows {allow_remote} only: nothing was sent",
+            hint=f'use {OWN_MODEL} with a base_url, or set allow_remote = "public"',
+        )

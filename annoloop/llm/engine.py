@@ -1,0 +1,106 @@
+"""Many questions at once: bounded read-ahead, answers as they arrive, nothing lost when it ends early."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Generic, TypeVar
+
+from annoloop.errors import AnnoloopError
+from annoloop.llm.answers import Answer, Prompt
+
+T = TypeVar("T")
+
+READ_AHEAD = 16
+"""Questions under way or waiting, a worker: enough that one slow document holds nobody up."""
+GRACE = 5.0
+"""Seconds that questions under way get to be answered, and kept, when the run ends early."""
+
+
+class _Pool(Generic[T]):
+    """Daemon threads that ask: one that hangs does not keep the program from ending."""
+
+    def __init__(self, ask: Callable[[Prompt], Answer], workers: int, stop: threading.Event) -> None:
+        self.ask = ask
+        self.stop = stop
+        self.questions: queue.SimpleQueue[tuple[T, Prompt] | None] = queue.SimpleQueue()
+        self.answers: queue.SimpleQueue[tuple[T, Answer | BaseException | None]] = queue.SimpleQueue()
+        self.threads = [
+            threading.Thread(target=self._work, name=f"annoloop-llm-{n}", daemon=True) for n in range(workers)
+        ]
+        for thread in self.threads:
+            thread.start()
+
+    def _work(self) -> None:
+        while (question := self.questions.get()) is not None:
+            item, prompt = question
+            answer: Answer | BaseException | None = None
+            if not self.stop.is_set():
+                try:
+                    answer = self.ask(prompt)
+                except BaseException as error:
+                    answer = error
+            self.answers.put((item, answer))
+
+    def end(self, seconds: float) -> bool:
+        """Begin nothing new, wait for what is under way; False where something still is."""
+        self.stop.set()
+        for _ in self.threads:
+            self.questions.put(None)
+        deadline = time.monotonic() + seconds
+        for thread in self.threads:
+            thread.join(max(deadline - time.monotonic(), 0.0))
+        return not any(thread.is_alive() for thread in self.threads)
+
+
+def ask_all(
+    questions: Iterable[tuple[T, Prompt]],
+    ask: Callable[[Prompt], Answer],
+    *,
+    workers: int,
+    stop: threading.Event,
+    on_abandon: Callable[[], None] | None = None,
+) -> Iterator[tuple[T, Answer]]:
+    """Ask from several threads and yield each answer when it is there, in any order.
+
+    `ask` must keep what it was answered before it returns. Where it raises, no new question is begun, the
+    answers that still arrive are yielded, then the error is raised. Where the caller stops taking answers
+    (Ctrl-C, `close`), `stop` is set, questions under way get `GRACE` seconds, then `on_abandon` is called,
+    which should break their connections.
+    """
+    waiting = iter(questions)
+    pool: _Pool[T] = _Pool(ask, workers, stop)
+    failure: BaseException | None = None
+    under_way = 0
+    try:
+        more = True
+        while True:
+            while more and failure is None and under_way < workers * READ_AHEAD:
+                question = next(waiting, None)
+                more = question is not None
+                if question is not None:
+                    pool.questions.put(question)
+                    under_way += 1
+            if not under_way:
+                break
+            item, answer = pool.answers.get()
+            under_way -= 1
+            if isinstance(answer, Answer):
+                yield item, answer
+            elif answer is not None:
+                failure = _graver(failure, answer)
+                stop.set()
+        if failure is not None:
+            raise failure
+    finally:
+        if not pool.end(GRACE) and on_abandon is not None:
+            on_abandon()
+
+
+def _graver(first: BaseException | None, second: Any) -> BaseException:
+    """The error to report of two: the one that a user can act on, else the first."""
+    if first is None or (isinstance(second, AnnoloopError) and not isinstance(first, AnnoloopError)):
+        return second  # type: ignore[no-any-return]
+    return first

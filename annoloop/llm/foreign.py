@@ -1,0 +1,159 @@
+"""Models and tasks of spacy-llm in our loop: its registries and interfaces, our cache and statuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from annoloop.corpus.spacy_io import from_doc
+from annoloop.errors import LLMError
+from annoloop.llm.answers import Answer, AnswerCache, LLMResult, Malformed, MemoryCache, Prompt, call_key
+from annoloop.llm.chat import checked
+from annoloop.types import Annotation, Example, LabelScheme
+
+T = TypeVar("T")
+
+FAILED_IN_A_ROW = 5
+"""Documents that a foreign model fails at, one after the other, before the run stops."""
+
+
+class Asks(Protocol):
+    """A model as the loop sees it."""
+
+    def ask_all(self, questions: Iterable[tuple[T, Prompt]]) -> Iterator[tuple[T, Answer]]:
+        """Each question's answer, in any order."""
+
+
+class ForeignModel:
+    """Any model of spacy-llm's registry, asked one prompt at a time: one failure costs one document."""
+
+    def __init__(self, block: Mapping[str, Any], *, cache: AnswerCache | None = None) -> None:
+        self.block = dict(block)
+        self.cache: AnswerCache = cache if cache is not None else MemoryCache()
+        self._call: Callable[[Iterable[Iterable[Any]]], Iterable[Iterable[Any]]] | None = None
+
+    def ask_all(self, questions: Iterable[tuple[T, Prompt]]) -> Iterator[tuple[T, Answer]]:
+        """Answers in the order of the questions.
+
+        Raises:
+            LLMError: the model cannot be made, or fails at several documents in a row.
+        """
+        failed = 0
+        for item, prompt in questions:
+            key = call_key("spacy-llm", str(self.block["@llm_models"]), self.block, prompt)
+            kept = self.cache.get(key)
+            if kept is not None:
+                yield item, _checked(prompt, str(kept["content"]), key=key, cached=True)
+                continue
+            answer = self._ask(prompt, key)
+            yield item, answer
+            failed = failed + 1 if answer.status == "failed" else 0
+            if failed == FAILED_IN_A_ROW:
+                raise LLMError(f"{self.block['@llm_models']} fails at every text: {answer.reason}")
+
+    def _ask(self, prompt: Prompt, key: str) -> Answer:
+        if self._call is None:
+            self._call = _resolved("llm_models", self.block, "model")
+        try:
+            content = str(next(iter(next(iter(self._call([[prompt]]))))))
+        except Exception as error:  # whatever a foreign model raises, it costs this document only
+            return Answer("", status="failed", key=key, reason=f"{type(error).__name__}: {str(error)[:200]}")
+        answer = _checked(prompt, content, key=key)
+        self.cache.put(key, {**answer.kept(), "model": str(self.block["@llm_models"]), "prompt": str(prompt)})
+        return answer
+
+
+def _checked(prompt: Prompt, content: str, *, key: str, cached: bool = False) -> Answer:
+    try:
+        return Answer(content, status="ok", key=key, parsed=checked(prompt, content), cached=cached)
+    except Malformed as error:
+        return Answer(content, status="malformed", key=key, reason=str(error), cached=cached)
+
+
+def _resolved(registry_name: str, block: Mapping[str, Any], section: str) -> Any:
+    """What a registered function makes of its block.
+
+    Raises:
+        LLMError: there is no such function, or its arguments are wrong.
+    """
+    from spacy_llm.registry import registry
+
+    try:
+        return registry.resolve({section: dict(block)})[section]
+    except Exception as error:
+        reason = " ".join(str(error).split())[:400]
+        name = block.get(f"@{registry_name}")
+        raise LLMError(f"llm -> {section}: {name} cannot be made: {reason}") from error
+
+
+def annotate_with_task(
+    examples: Sequence[Example], model: Asks, *, block: Mapping[str, Any], scheme: LabelScheme, lang: str
+) -> Iterator[LLMResult]:
+    """Ask about each text with a task of spacy-llm; labels and definitions are the scheme's unless given.
+
+    Raises:
+        LLMError: there is no such task, or the model cannot be asked.
+    """
+    import spacy
+    from spacy_llm.ty import supports_sharding
+
+    filled = {"labels": list(scheme.labels), **block}
+    if scheme.definitions:
+        filled.setdefault("label_definitions", dict(scheme.definitions))
+    task = _resolved("llm_tasks", filled, "task")
+    sharding = supports_sharding(task)
+    nlp = spacy.blank(lang)
+    docs = {example.input_hash: nlp.make_doc(example.text) for example in examples}
+    parts: dict[str, Any] = {}
+
+    def questions() -> Iterator[tuple[tuple[Example, int], Prompt]]:
+        from annoloop.llm.answers import as_prompt
+
+        for example in examples:
+            doc = docs[example.input_hash]
+            made = (
+                next(iter(task.generate_prompts([doc], getattr(model, "context_length", None))))
+                if sharding
+                else ([next(iter(task.generate_prompts([doc])))], [doc])
+            )
+            prompts, shards = list(made[0]), list(made[1])
+            parts[example.input_hash] = (shards, [None] * len(prompts))
+            for number, prompt in enumerate(prompts):
+                yield (example, number), as_prompt(prompt)
+
+    for (example, number), answer in model.ask_all(questions()):
+        shards, answers = parts[example.input_hash]
+        answers[number] = answer
+        if None not in answers:
+            yield _read(task, example, shards, answers, scheme, sharding)
+            del parts[example.input_hash]
+
+
+def _read(
+    task: Any, example: Example, shards: list[Any], answers: list[Answer], scheme: LabelScheme, sharding: bool
+) -> LLMResult:
+    bad = next((answer for answer in answers if answer.status != "ok"), None)
+    annotation: Annotation | None = None
+    status, reason = (bad.status, bad.reason) if bad is not None else ("ok", "")
+    if bad is None:
+        try:
+            parsed = task.parse_responses([shards] if sharding else shards, [answers])
+            annotation = from_doc(next(iter(parsed)), scheme)
+            scheme.check(annotation, example.text)
+        except Exception as error:  # a foreign parser may raise anything at an odd answer
+            annotation, status, reason = None, "malformed", f"{type(error).__name__}: {str(error)[:200]}"
+    return LLMResult(
+        input_hash=example.input_hash,
+        status=status,
+        annotation=annotation,
+        reason=reason,
+        prompt_tokens=_sum([answer.prompt_tokens for answer in answers]),
+        completion_tokens=_sum([answer.completion_tokens for answer in answers]),
+        cost=_sum([answer.cost for answer in answers]),
+        milliseconds=sum(answer.milliseconds for answer in answers),
+        cached=all(answer.cached for answer in answers),
+    )
+
+
+def _sum(values: list[Any]) -> Any:
+    return None if None in values else sum(values)
