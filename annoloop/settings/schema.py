@@ -137,6 +137,7 @@ class GateSection(Section):
 class ReviewSection(Section):
     """The page."""
 
+    blind_texts: int = Field(gt=0)
     lease_minutes: float = Field(gt=0)
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from annoloop.corpus.read import BadRow, Row, read_rows
 from annoloop.errors import FormatError, LLMError
 from annoloop.hashing import input_hash
 from annoloop.project import Project
 from annoloop.steps.sources import Said
-from annoloop.types import Annotation, Example, Gold, LabelScheme, PoolGold
+from annoloop.store.rows import annotation_from_json, annotation_to_json, dump
+from annoloop.types import Annotation, Example
 
-FEW_SHOT = 5
+if TYPE_CHECKING:
+    from annoloop.llm.annotate import Labelled
+
 _FEW_SHOT_FACT = "llm.few_shot"
 IMPORTED_FACT = "llm.imported"
 
@@ -24,35 +27,33 @@ class LLMSource:
     """The LLM with its prompt and its examples."""
 
     project: Project
-    few_shot: tuple[Gold, ...]
+    few_shot: tuple[Labelled, ...]
     key: str
     name: str
     approach: Literal["llm"] = "llm"
 
     def predict(self, examples: Sequence[Example]) -> Iterator[Said]:
         """Ask the LLM; each answer is kept in the store as it arrives."""
-        from annoloop.llm.engine import annotate
+        from annoloop.llm.annotate import annotate
 
         project = self.project
         results = annotate(
             examples,
             scheme=project.scheme,
             config=llm_config(project),
-            few_shot=PoolGold(self.few_shot),
+            few_shot=self.few_shot,
             allow_remote=project.settings.privacy.allow_remote,
             cache=project.store.responses,
             lang=project.settings.project.lang,
         )
         by_hash = {eg.input_hash: eg for eg in examples}
         for result in results:
-            detail = {
-                "status": result.status,
-                "prompt_tokens": result.prompt_tokens,
-                "completion_tokens": result.completion_tokens,
-                "cost": result.cost,
-                "milliseconds": result.milliseconds,
-            }
-            yield by_hash[result.input_hash], result.annotation, detail
+            yield by_hash[result.input_hash], result.annotation, _detail(result)
+
+
+def _detail(result: Any) -> dict[str, Any]:
+    names = ("status", "reason", "unaligned", "prompt_tokens", "completion_tokens", "cost", "milliseconds")
+    return {name: getattr(result, name) for name in names}
 
 
 @dataclass(frozen=True)
@@ -75,59 +76,42 @@ def llm_config(project: Project) -> dict[str, Any]:
     return block
 
 
-def few_shot(project: Project) -> tuple[Gold, ...]:
+def few_shot(project: Project) -> tuple[Labelled, ...]:
     """The examples shown to the LLM: of the first training gold once there is some, then always the same.
 
-    Until then those of the project's examples.jsonl. They are drawn by hash, for each label the shortest
-    texts that carry it, so that the LLM and the model learn from the same people.
+    Until then those of the project's examples.jsonl.
     """
     pinned = project.store.fact(_FEW_SHOT_FACT)
-    if pinned is not None:
-        known = {gold.example.input_hash: gold for gold in project.pool_gold()}
-        return tuple(known[name] for name in pinned if name in known)
-    return _from_file(project)
+    if pinned is None:
+        return _from_file(project)
+    return tuple(Row(0, text, annotation=annotation_from_json(said)) for text, said in pinned)
 
 
-def pin_few_shot(project: Project) -> tuple[Gold, ...]:
-    """Choose the few-shot examples from the training gold once and for all, where there is any."""
+def pin_few_shot(project: Project) -> None:
+    """Choose the few-shot examples from the training gold, once and for all.
+
+    The LLM then learns from the same people as the model it is compared with, and its answers to the
+    held-out texts are paid once.
+    """
+    from annoloop.llm.annotate import choose_few_shot
+
     if project.store.fact(_FEW_SHOT_FACT) is None:
-        chosen = _choose(project.pool_gold(), project.scheme)
+        chosen = choose_few_shot(project.pool_gold(), project.scheme)
         if chosen:
-            project.store.set_fact(_FEW_SHOT_FACT, [gold.example.input_hash for gold in chosen])
-    return few_shot(project)
+            pinned = [[shot.text, annotation_to_json(shot.annotation)] for shot in chosen]
+            project.store.set_fact(_FEW_SHOT_FACT, pinned)
 
 
-def _choose(gold: PoolGold, scheme: LabelScheme) -> list[Gold]:
-    ranked = sorted(gold, key=lambda item: (len(item.example.text), item.example.input_hash))
-    wanted = max(FEW_SHOT, len(scheme.labels))
-    chosen: list[Gold] = []
-    # One text a label, then one without any span (the LLM must see that this happens), then fill up.
-    for label in scheme.labels:
-        chosen += [item for item in ranked if item not in chosen and label in _labels(item.annotation)][:1]
-    if scheme.has_spans:
-        plain = [item for item in ranked if not item.annotation.spans and len(item.example.text) > 20]
-        chosen += plain[:1]
-    full = [item for item in ranked if item not in chosen and _labels(item.annotation)]
-    return (chosen + full[: max(0, wanted - len(chosen))])[:wanted]
-
-
-def _labels(annotation: Annotation) -> set[str]:
-    return {*annotation.labels, *(span.label for span in annotation.spans)}
-
-
-def _from_file(project: Project) -> tuple[Gold, ...]:
-    from annoloop.corpus.read import BadRow, read_rows
-
+def _from_file(project: Project) -> tuple[Row, ...]:
     path = project.folder / project.settings.llm.examples
     if not path.is_file():
         return ()
-    gold = []
+    rows = []
     for row in read_rows(path, scheme=project.scheme, lang=project.settings.project.lang):
         if isinstance(row, BadRow):
             raise FormatError(f"{row.path}, line {row.line}: {row.reason}", hint=row.hint)
-        if row.annotation is not None:
-            gold.append(Gold(Example(input_hash(row.text), row.text), row.annotation))
-    return tuple(gold)
+        rows.append(row)
+    return tuple(row for row in rows if row.annotation is not None)
 
 
 def llm_source(project: Project) -> LLMSource | ImportedSource | None:
@@ -141,11 +125,14 @@ def llm_source(project: Project) -> LLMSource | ImportedSource | None:
         return ImportedSource(imported["key"], imported["name"])
     if why_no_llm(project) is not None:
         return None
-    from annoloop.llm.engine import describe
+    from annoloop.llm.annotate import check_llm, describe
 
-    shown = few_shot(project)
-    about = describe(llm_config(project), project.scheme, shown, lang=project.settings.project.lang)
-    return LLMSource(project, shown, key=f"llm:{about.key}", name=about.name)
+    config, lang = llm_config(project), project.settings.project.lang
+    check_llm(config, allow_remote=project.settings.privacy.allow_remote)
+    shown, name = few_shot(project), describe(config, project.scheme, lang=lang)
+    shaped = [config, name, lang, project.scheme.labels, dict(project.scheme.definitions)]
+    shots = [[row.text, annotation_to_json(row.annotation)] for row in shown if row.annotation is not None]
+    return LLMSource(project, shown, f"llm:{input_hash(dump([shaped, shots]))}", name)
 
 
 def why_no_llm(project: Project) -> str | None:
@@ -159,7 +146,8 @@ def why_no_llm(project: Project) -> str | None:
         if model.get("base_url") == "embedded":
             from annoloop.llm.local import local_model_status
 
-            return local_model_status(model.get("name"))
+            status = local_model_status(model.get("name"))
+            return None if status.available else f"{status.reason} ({status.hint})"
     return None
 
 
@@ -169,11 +157,9 @@ def import_llm_answers(project: Project, path: Path, *, name: str, skip_bad: boo
     Rows are matched by text. Raises FormatError on the first bad row unless `skip_bad`, and where not one
     row is about a text of the project; nothing is taken then.
     """
-    from annoloop.corpus.read import BadRow, read_rows
-
     said: dict[str, Annotation | None] = {}
     details: dict[str, Any] = {}
-    for row in read_rows(path, scheme=project.scheme, lang=project.settings.project.lang):
+    for row in read_rows(path, scheme=project.scheme, lang=project.settings.project.lang, borders=False):
         if isinstance(row, BadRow):
             if not skip_bad:
                 raise FormatError(f"{row.path}, line {row.line}: {row.reason}", hint=row.hint)
@@ -187,7 +173,7 @@ def import_llm_answers(project: Project, path: Path, *, name: str, skip_bad: boo
             f"{path}: none of its {len(said)} texts is in the project", hint="texts must be equal"
         )
     said = {identity: said[identity] for identity in sorted(known)}
-    digest = input_hash(json.dumps([[key, repr(value)] for key, value in said.items()]))[:12]
+    digest = input_hash(repr(sorted(said.items())))[:12]
     key = f"llm:import:{name}:{digest}"
     project.store.save_predictions(key, said, details=details)
     project.store.set_fact(IMPORTED_FACT, {"key": key, "name": f"{name} (imported answers)"})

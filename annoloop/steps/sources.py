@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -89,9 +90,17 @@ class ModelSource:
         """Run the pipeline."""
         from annoloop.training.predict import predict
 
-        made = predict(self.path, (eg.text for eg in examples), scheme=self.scheme)
+        pipeline = _loaded(self.path, self.fingerprint)
+        made = predict(pipeline, (eg.text for eg in examples), scheme=self.scheme)
         for example, prediction in zip(examples, made, strict=True):
             yield example, prediction.annotation, {}
+
+
+@lru_cache(maxsize=2)
+def _loaded(path: Path, _fingerprint: str) -> Any:
+    from annoloop.training.predict import load_model
+
+    return load_model(path)
 
 
 def rules_source(project: Project) -> RulesSource | None:

@@ -67,9 +67,7 @@ def train_round(project: Project, number: int, *, on_progress: OnProgress = sile
         out=project.models / f"round-{number}",
         recipes=recipes,
         patterns=project.patterns if project.patterns.is_file() else None,
-        on_progress=lambda step, total, _score, _seconds: on_progress(
-            f"training round {number}", step, total
-        ),
+        on_progress=on_progress,
     )
     record = replace(
         record,

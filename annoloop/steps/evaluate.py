@@ -1,0 +1,246 @@
+"""Judge: rules, LLM and model on the same held-out texts, then the gate's verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from annoloop.errors import AnnoloopError
+from annoloop.evaluation.gate import GatePlan, gate
+from annoloop.evaluation.leaderboard import megabytes, ordered, throughput, to_json
+from annoloop.evaluation.scores import score, scores_to_json
+from annoloop.project import Project
+from annoloop.steps.llm import llm_source, why_no_llm
+from annoloop.steps.progress import OnProgress, silent
+from annoloop.steps.sources import (
+    ANSWERED_WRONGLY,
+    ModelSource,
+    Source,
+    ask_source,
+    latest_model,
+    rules_source,
+)
+from annoloop.steps.suggest import judge_rules
+from annoloop.types import Annotation, GateVerdict, Gold, HeldOutGold, LeaderboardRow, Round, Scores
+
+PLAN_FACT = "gate.rounds"
+SPEED_TEXTS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What is known about a project's approaches on its held-out texts.
+
+    `assisted` counts held-out texts whose gold was not made blind, `simulated` those answered by the
+    simulated expert. `wheel` is the exported package, where there is one.
+    """
+
+    kind: str
+    held_out_texts: int
+    assisted: int
+    simulated: int
+    rounds: tuple[Round, ...]
+    leaderboard: tuple[LeaderboardRow, ...]
+    verdict: GateVerdict
+    notes: tuple[str, ...] = ()
+    wheel: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, as `--json` prints them."""
+        verdict = self.verdict
+        return {
+            "kind": self.kind,
+            "held_out": {
+                "texts": self.held_out_texts,
+                "assisted": self.assisted,
+                "simulated": self.simulated,
+            },
+            "rounds": [_round_to_json(record) for record in self.rounds],
+            "leaderboard": [to_json(row) for row in self.leaderboard],
+            "verdict": {
+                "decision": verdict.decision,
+                "reason": verdict.reason,
+                "p_value": verdict.p_value,
+                "alpha": verdict.alpha,
+                "delta": verdict.delta,
+                "delta_interval": verdict.delta_interval,
+            },
+            "notes": list(self.notes),
+            "wheel": self.wheel,
+        }
+
+
+def _round_to_json(record: Round) -> dict[str, Any]:
+    return {
+        "number": record.number,
+        "gold_texts": record.gold_texts,
+        "score": record.held_out.score if record.held_out else None,
+        "dev_score": record.dev.score if record.dev else None,
+        "strategy": record.strategy,
+        "recipe": record.recipe,
+        "held_out": scores_to_json(record.held_out) if record.held_out else None,
+    }
+
+
+def gate_plan(project: Project, *, rounds: int | None = None) -> GatePlan:
+    """The gate's terms; the number of rounds is fixed by the first call that asks, and then stays."""
+    settings = project.settings.gate
+    fixed = project.store.fact(PLAN_FACT)
+    if fixed is None:
+        fixed = rounds or settings.rounds
+        project.store.set_fact(PLAN_FACT, fixed)
+    return GatePlan(rounds=fixed, alpha=settings.alpha, margin=settings.margin, min_texts=settings.min_texts)
+
+
+def evaluate(project: Project, *, on_progress: OnProgress = silent) -> Evaluation:
+    """Score rules, LLM and the newest model on the held-out gold, and decide.
+
+    Raises:
+        AnnoloopError: there is no held-out gold yet.
+    """
+    gold = project.held_out_gold()
+    if not len(gold):
+        raise AnnoloopError(
+            f"{project.folder}: no held-out text has an answer yet, so nothing can be judged",
+            hint="label them blind: annoloop review PROJECT (annoloop loop PROJECT asks for them first)",
+        )
+    rules, model, llm = rules_source(project), latest_model(project), llm_source(project)
+    suffice = judge_rules(project, rules)[1] if rules and len(project.dev_gold()) else None
+    said: dict[str, dict[str, Annotation]] = {}
+    rows, notes = [], []
+    for source in (rules, llm, model):
+        if source is None:
+            continue
+        said[source.approach] = _answers(project, source, gold, on_progress)
+        rows.append(_row(project, source, gold, said[source.approach]))
+    reason = why_no_llm(project)
+    if reason:
+        notes.append(f"no LLM: {reason}")
+    if model is not None:
+        _keep_scores(project, model, rows[-1].scores)
+    verdict = _verdict(project, gold, model, said)
+    if suffice is not None and suffice.suffice and model is None:
+        verdict = GateVerdict("rules_suffice", suffice.reason)
+    return Evaluation(
+        kind=project.scheme.kind,
+        held_out_texts=len(gold),
+        assisted=sum(not item.blind for item in gold),
+        simulated=sum(item.simulated for item in gold),
+        rounds=project.store.rounds(),
+        leaderboard=tuple(ordered(rows)),
+        verdict=verdict,
+        notes=tuple(notes),
+        wheel=project.store.fact("wheel") if model else None,
+    )
+
+
+def _verdict(
+    project: Project,
+    gold: HeldOutGold,
+    model: ModelSource | None,
+    said: Mapping[str, Mapping[str, Annotation]],
+) -> GateVerdict:
+    if model is None:
+        return GateVerdict("refused", "There is no trained model yet, so there is nothing to judge.")
+    return gate(
+        project.scheme,
+        gold,
+        model=said["model"],
+        llm=said.get("llm"),
+        round_number=model.number,
+        seed=project.settings.training.seed,
+        plan=gate_plan(project),
+    )
+
+
+def _answers(
+    project: Project, source: Source, gold: Sequence[Gold] | HeldOutGold, on_progress: OnProgress
+) -> dict[str, Annotation]:
+    examples = [item.example for item in gold]
+    said = ask_source(project, source, examples, on_progress=on_progress)
+    kept = project.store.predictions(source.key, hashes=[eg.input_hash for eg in examples])
+    # An answer that could not be understood is the LLM's mistake; a text it was never asked is not.
+    mistakes = (name for name, (_, detail) in kept.items() if detail.get("status") in ANSWERED_WRONGLY)
+    return {**dict.fromkeys(mistakes, Annotation()), **said}
+
+
+def _keep_scores(project: Project, model: ModelSource, scores: Scores) -> None:
+    for record in project.store.rounds():
+        if record.number == model.number and record.held_out != scores:
+            project.store.save_round(replace(record, held_out=scores))
+
+
+def _row(
+    project: Project, source: Source, gold: HeldOutGold, said: Mapping[str, Annotation]
+) -> LeaderboardRow:
+    scores = score(project.scheme, gold, said, seed=project.settings.training.seed)
+    row = LeaderboardRow(source.approach, source.name, scores)
+    if source.approach == "llm":
+        return _with_llm_costs(project, source, gold, row)
+    texts = [item.example.text for item in gold][:SPEED_TEXTS]
+    texts_per_second, words_per_second = _speed(project, source, texts)
+    size = megabytes(source.path) if isinstance(source, ModelSource) else megabytes(project.patterns)
+    minutes = _human_minutes(project) if source.approach == "model" else None
+    return replace(
+        row,
+        texts_per_second=texts_per_second,
+        words_per_second=words_per_second,
+        megabytes=size,
+        cost=0.0,
+        tokens=0,
+        human_minutes=minutes,
+    )
+
+
+def _speed(project: Project, source: Source, texts: list[str]) -> tuple[float | None, float | None]:
+    """Measured once a source on this machine, then kept."""
+    kept = project.store.fact(f"speed:{source.key}")
+    if kept is None:
+        from annoloop.types import Example
+
+        measured = throughput(lambda batch: source.predict([Example(text, text) for text in batch]), texts)
+        kept = list(measured) if measured else [None, None]
+        project.store.set_fact(f"speed:{source.key}", kept)
+    return kept[0], kept[1]
+
+
+def _with_llm_costs(
+    project: Project, source: Source, gold: HeldOutGold, row: LeaderboardRow
+) -> LeaderboardRow:
+    texts = {item.example.input_hash: item.example.text for item in gold}
+    kept = project.store.predictions(source.key, hashes=list(texts))
+    details = {name: detail for name, (_, detail) in kept.items()}
+    seconds = sum(detail.get("milliseconds") or 0 for detail in details.values()) / 1000
+    words = sum(len(texts[name].split()) for name in details)
+    costs = [detail.get("cost") for detail in details.values()]
+    known = [cost for cost in costs if cost is not None]
+    tokens = [
+        (detail.get("prompt_tokens") or 0) + (detail.get("completion_tokens") or 0)
+        for detail in details.values()
+    ]
+    missing = len(texts) - len(details)
+    return replace(
+        row,
+        texts_per_second=len(details) / seconds if seconds else None,
+        words_per_second=words / seconds if seconds else None,
+        megabytes=_llm_megabytes(project),
+        cost=1000 * sum(known) / len(known) if known and len(known) == len(costs) else None,
+        tokens=sum(tokens) or None,
+        note=f"{missing} held-out texts without an answer" if missing else "",
+    )
+
+
+def _llm_megabytes(project: Project) -> float | None:
+    """Size of the weights where they are a file on this machine."""
+    model = project.settings.llm.model
+    if why_no_llm(project) or model.get("base_url") != "embedded" or project.store.fact("llm.imported"):
+        return None
+    from annoloop.llm.local import embedded_weights
+
+    return megabytes(embedded_weights(model.get("name")))
+
+
+def _human_minutes(project: Project) -> float:
+    answers = project.store.answers_in_force()
+    return sum(answer.milliseconds for answer in answers) / 60_000

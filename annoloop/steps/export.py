@@ -1,0 +1,103 @@
+"""The way out: a wheel with its evidence, installed afresh and tried before it is called done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from annoloop.errors import PackagingError
+from annoloop.project import Project
+from annoloop.steps.evaluate import Evaluation, evaluate
+from annoloop.steps.progress import OnProgress, silent
+from annoloop.steps.sources import ModelSource, ask_source, latest_model
+
+TRIED_TEXTS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A wheel that was installed in a fresh environment and gave the project's own answers there."""
+
+    wheel: Path
+    package: str
+    texts_tried: int
+    environment: str
+
+
+def export(
+    project: Project, out_dir: Path, *, verify: bool = True, on_progress: OnProgress = silent
+) -> Exported:
+    """Build the newest model's wheel in `out_dir`, with the evidence in its meta.json, and try it.
+
+    Raises:
+        PackagingError: there is no model, the wheel could not be built, or the installed package does
+            not load or answers otherwise than the project's model; no wheel is left behind then.
+    """
+    model = latest_model(project)
+    if model is None:
+        raise PackagingError(
+            f"{project.folder} has no trained model", hint="train one: annoloop loop PROJECT"
+        )
+    from annoloop.packaging.export import build_wheel
+    from annoloop.packaging.verify import verify_wheel
+
+    found = evaluate(project, on_progress=on_progress)
+    on_progress("building the wheel", 0, 0)
+    section = project.settings.project
+    out_dir.mkdir(parents=True, exist_ok=True)
+    wheel = build_wheel(
+        model.path,
+        out_dir,
+        name=section.name,
+        version=section.version,
+        lang=section.lang,
+        meta={"annoloop": _evidence(project, model, found)},
+    )
+    examples = [gold.example for gold in project.held_out_gold()][:TRIED_TEXTS]
+    tried, environment = 0, "not tried"
+    if verify:
+        said = ask_source(project, model, examples)
+        report = verify_wheel(
+            wheel,
+            [eg.text for eg in examples],
+            [said[eg.input_hash] for eg in examples],
+            scheme=project.scheme,
+            on_progress=on_progress,
+        )
+        tried, environment = len(examples), report.environment
+    package = "-".join(wheel.name.split("-")[:1])
+    project.store.set_fact("wheel", str(wheel))
+    return Exported(wheel, package, tried, environment)
+
+
+def _evidence(project: Project, model: ModelSource, found: Evaluation) -> dict[str, Any]:
+    from importlib.metadata import version
+
+    from annoloop.steps.sources import rules_source
+
+    rules = rules_source(project)
+    plain = found.to_json()
+    return {
+        "annoloop_version": version("annoloop"),
+        "round": model.number,
+        "fingerprint": model.fingerprint,
+        "kind": plain["kind"],
+        "data": {split: _hashes(getattr(project, f"{split}_gold")()) for split in _SPLITS},
+        "held_out": plain["held_out"],
+        "leaderboard": plain["leaderboard"],
+        "verdict": plain["verdict"],
+        "rules_version": rules.rules.version if rules else None,
+        "recipe": next((r["recipe"] for r in plain["rounds"] if r["number"] == model.number), None),
+    }
+
+
+_SPLITS = ("pool", "dev", "held_out")
+
+
+def _hashes(gold: Sequence[Any]) -> dict[str, Any]:
+    from annoloop.hashing import input_hash
+
+    names = sorted(item.example.input_hash for item in gold)
+    return {"texts": len(names), "hash": input_hash("\n".join(names))}
