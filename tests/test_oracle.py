@@ -68,6 +68,8 @@ def test_a_text_labelled_in_two_ways_keeps_the_first_and_warns(tmp_path):
     rows = [{"text": "t", "label": "a"}, {"text": "u", "label": "b"}, {"text": "t", "label": "b"}]
     expert = oracle(tmp_path, *rows, {"text": "u", "label": "b"}, scheme=TOPICS)
     assert expert.answer(task("t", scheme=TOPICS), seq=1).annotation.labels == ("a",)
+    both = Oracle([("t", Annotation(labels=("b",))), ("t", Annotation(labels=("a",)))], scheme=TOPICS)
+    assert both.answer(task("t", scheme=TOPICS), seq=1).annotation.labels == ("b",)
     [warning] = expert.warnings
     assert "line 3" in warning and "line 1" in warning
 

@@ -48,6 +48,8 @@ def test_the_longest_match_wins_then_the_leftmost_then_the_first_pattern(tmp_pat
     assert found(made, "New York shoes Paris") == [("New York shoes", "BRAND")]
     assert found(made, "in New York, York") == [("New York", "BRAND"), ("York", "PLACE")]
     assert found(made, "new york") == [("new york", "BRAND")]
+    crossing = rules(tmp_path, ("PLACE", lower("b", "c")), ("BRAND", lower("a", "b")))
+    assert found(crossing, "a b c") == [("a b", "BRAND")]
 
 
 def test_spancat_keeps_overlaps(tmp_path):

@@ -124,6 +124,9 @@ def test_the_proxy_learns_from_gold():
     assert found.sum(axis=1) == pytest.approx(np.ones(5))
     assert found[:, 2] == pytest.approx(np.zeros(5))
     assert found[1, 0] > 0.5 > found[2, 0]
+    # The words of the pool that no gold text has change nothing.
+    wider = Proxy([*POOL, "quite other words"]).probabilities(known, scheme=TOPICS, seed=0)
+    assert wider[4] == pytest.approx(wider[5])
 
 
 def test_the_proxy_has_nothing_to_say_at_a_cold_start():

@@ -45,34 +45,41 @@ class Proxy:
         if not self._has_words or scheme.has_spans or not usable:
             return None
         known = self._vectorizer.transform([g.example.text for g in usable]).tocsr()
-        if scheme.is_exclusive:
-            return self._exclusive(usable, known, scheme, seed)
-        return self._several(usable, known, scheme, seed)
-
-    def _exclusive(
-        self, gold: list[Gold], known: Any, scheme: LabelScheme, seed: int
-    ) -> NDArray[np.float64] | None:
-        rows = [i for i, g in enumerate(gold) if g.annotation.labels]
-        target = [gold[i].annotation.labels[0] for i in rows]
-        if len(set(target)) < 2:
+        # A feature that no gold text has gets weight 0 (L2), so leaving it out changes nothing but the time.
+        columns = np.unique(known.indices)
+        known, pool = known[:, columns], self.features[:, columns]
+        if not len(columns):
             return None
-        model = _regression(seed).fit(known[rows], target)
-        found = np.zeros((self.features.shape[0], len(scheme.labels)))
-        columns = [scheme.labels.index(name) for name in model.classes_]
-        found[:, columns] = model.predict_proba(self.features)
-        return found
+        if scheme.is_exclusive:
+            return _exclusive(usable, known, pool, scheme, seed)
+        return _several(usable, known, pool, scheme, seed)
 
-    def _several(
-        self, gold: list[Gold], known: Any, scheme: LabelScheme, seed: int
-    ) -> NDArray[np.float64] | None:
-        found = np.zeros((self.features.shape[0], len(scheme.labels)))
-        taught = False
-        for column, name in enumerate(scheme.labels):
-            target = [name in g.annotation.labels for g in gold]
-            if any(target) and not all(target):
-                found[:, column] = _regression(seed).fit(known, target).predict_proba(self.features)[:, 1]
-                taught = True
-        return found if taught else None
+
+def _exclusive(
+    gold: list[Gold], known: Any, pool: Any, scheme: LabelScheme, seed: int
+) -> NDArray[np.float64] | None:
+    rows = [i for i, g in enumerate(gold) if g.annotation.labels]
+    target = [gold[i].annotation.labels[0] for i in rows]
+    if len(set(target)) < 2:
+        return None
+    model = _regression(seed).fit(known[rows], target)
+    found = np.zeros((pool.shape[0], len(scheme.labels)))
+    columns = [scheme.labels.index(name) for name in model.classes_]
+    found[:, columns] = model.predict_proba(pool)
+    return found
+
+
+def _several(
+    gold: list[Gold], known: Any, pool: Any, scheme: LabelScheme, seed: int
+) -> NDArray[np.float64] | None:
+    found = np.zeros((pool.shape[0], len(scheme.labels)))
+    taught = False
+    for column, name in enumerate(scheme.labels):
+        target = [name in g.annotation.labels for g in gold]
+        if any(target) and not all(target):
+            found[:, column] = _regression(seed).fit(known, target).predict_proba(pool)[:, 1]
+            taught = True
+    return found if taught else None
 
 
 def _regression(seed: int) -> Any:
