@@ -9,6 +9,7 @@ Massive Datasets, chapter 3); each candidate pair is then checked exactly.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
@@ -22,14 +23,15 @@ _BANDS, _ROWS = 16, 4
 _SEED = 20
 _CHUNK = 4096
 _DIGITS = re.compile(r"\d+")
-_WORD = re.compile(r"\w+")
+# Not \w+, which tears words apart at combining marks and loses emoji.
+_WORD = re.compile(r"[^\s!-/:-@\[-`{-~¡¿«»‘-‟…–—·、。，：；！？]+")
 _LONGEST_WORD = 40
 _GRAM = 5
 
 
 def normalise(text: str) -> str:
     """Fold case, write every number as 0, and keep words only, one blank between them."""
-    folded = _DIGITS.sub("0", text.casefold())
+    folded = _DIGITS.sub("0", unicodedata.normalize("NFC", text.casefold()))
     return " ".join(_WORD.findall(folded)) or " ".join(folded.split())
 
 

@@ -31,11 +31,11 @@ def repairs(text: str, start: int, end: int, surface: str | None) -> list[tuple[
 
 
 def _positions(text: str, count: Callable[[str, str], int]) -> dict[int, int]:
-    """Map the other tool's offsets to code points, one entry a character border."""
+    """Map the other tool's offsets to code points, the last where several share one."""
     positions, theirs, before = {0: 0}, 0, ""
     for index, character in enumerate(text, start=1):
         theirs += count(character, before)
-        positions.setdefault(theirs, index)
+        positions[theirs] = index
         before = character
     return positions
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,10 @@ from annoloop.errors import FormatError, SchemeError
 from annoloop.types import Annotation, LabelScheme, Verdict
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".txt", ".spacy")
+LONGEST_SYMBOL_RUN = 1_000
+"""spaCy takes symbols off a word one by one, in quadratic time: 20,000 emoji in a row took 100 s."""
+
+_SYMBOL_RUN = re.compile(rf"[^\w\s]{{{LONGEST_SYMBOL_RUN + 1}}}")
 _NOTHING = Reading(None, None, complete=False)
 
 BorderCheck = Callable[[str, Annotation], None]
@@ -176,6 +181,12 @@ def _text(fields: Mapping[str, Any]) -> str:
     if len(text) > LONGEST_TEXT:
         reason = f"the text has {len(text):,} characters, spaCy takes {LONGEST_TEXT:,}"
         raise SchemeError(reason, hint="split it into paragraphs")
+    # The length first: a regular expression over every short text would be the slowest step of reading.
+    if len(text) > LONGEST_SYMBOL_RUN and (run := _SYMBOL_RUN.search(text)) is not None:
+        reason = (
+            f"more than {LONGEST_SYMBOL_RUN} symbols without a letter or blank from character {run.start()}"
+        )
+        raise SchemeError(reason, hint="shorten them: spaCy's tokenizer would take minutes")
     return text
 
 

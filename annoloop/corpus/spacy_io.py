@@ -85,6 +85,8 @@ def _span(tokens: DocSpan) -> Span:
 
 def _tokens(doc: Doc, span: Span) -> DocSpan | None:
     """The tokens of a span, or None where they do not cover it exactly or begin or end with a blank."""
+    if not 0 <= span.start < span.end <= len(doc.text):
+        return None
     tokens = doc.char_span(span.start, span.end, label=span.label)
     if tokens is None or len(tokens) == 0 or tokens[0].is_space or tokens[-1].is_space:
         return None
