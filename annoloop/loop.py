@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from annoloop.errors import AnnoloopError
 from annoloop.project import Project
 from annoloop.steps.add import FROZEN_FACT
 from annoloop.steps.ask import BLIND_ROUND, answer_with, ask_blind, open_round, require_texts, waiting
@@ -21,7 +20,9 @@ from annoloop.steps.suggest import best_source, judge_rules
 from annoloop.steps.train import train_round
 from annoloop.types import Round, Scores
 
-Happened = Literal["asked", "waiting", "note", "rules", "suggestions", "trained", "judged", "exported", "done"]
+Happened = Literal[
+    "asked", "waiting", "note", "rules", "suggestions", "trained", "judged", "exported", "done"
+]
 POLL_SECONDS = 2.0
 
 
@@ -56,87 +57,104 @@ def run_loop(
         AnnoloopError: something the user can mend; what was done so far is kept.
     """
     require_texts(project)
-    plan = gate_plan(project, rounds=max_rounds)
-    desk = _Desk(project, oracle, wait, on_progress)
+    loop = _Loop(project, oracle, batch or project.settings.selection.batch, wait, on_progress)
+    rounds = max_rounds or gate_plan(project).rounds
+    gate_plan(project, rounds=rounds)
 
-    ask_blind(project, limit=None if oracle else project.settings.review.blind_texts, known=oracle)
-    yield from desk.answered(BLIND_ROUND)
-    if desk.left:
-        return
-    project.store.set_fact(FROZEN_FACT, True)
+    yield from loop.ask_blind()
+    if not loop.ended:
+        yield from loop.try_rules(despite_rules)
+    for number in range(loop.next_round(), rounds + 1):
+        if loop.ended or loop.good_enough:
+            break
+        yield from loop.turn(number)
+    if not loop.ended:
+        yield from loop.ship(out_dir or project.folder / "dist")
 
-    rules = rules_source(project)
-    rules_scores: Scores | None = None
-    if rules is not None:
-        rules_scores, verdict = judge_rules(project, rules)
-        yield Event("rules", verdict.reason)
-        if verdict.suffice and not despite_rules and not project.store.rounds():
-            result = evaluate(project, on_progress=on_progress)
-            yield Event("done", "Rules suffice: no model is needed.", result=result)
-            return
-    if why_no_llm(project):
-        yield Event("note", f"no LLM to beat: {why_no_llm(project)}")
-    llm_source(project)
 
-    result = None
-    for number in range(1, (max_rounds or plan.rounds) + 1):
-        known = {record.number: record for record in project.store.rounds()}
-        source, why = best_source(project, on_progress=on_progress) if number not in known else (None, "")
-        if why:
+class _Loop:
+    """The state of one run: whether it ended early, whether the model is good enough."""
+
+    def __init__(
+        self, project: Project, oracle: Any, batch: int, wait: bool, on_progress: OnProgress
+    ) -> None:
+        self.project, self.oracle, self.batch, self.wait = project, oracle, batch, wait
+        self.on_progress = on_progress
+        self.rules: Scores | None = None
+        self.ended = self.good_enough = False
+
+    def ask_blind(self) -> Iterator[Event]:
+        """Held-out and dev texts first: nothing can be judged without them."""
+        limit = None if self.oracle else self.project.settings.review.blind_texts
+        ask_blind(self.project, limit=limit, known=self.oracle)
+        yield from self.answered(BLIND_ROUND, "held-out and dev texts, blind")
+        if not self.ended:
+            self.project.store.set_fact(FROZEN_FACT, True)
+
+    def try_rules(self, despite: bool) -> Iterator[Event]:
+        """Rules before any model: where they suffice, the loop ends."""
+        rules = rules_source(self.project)
+        if rules is not None:
+            self.rules, verdict = judge_rules(self.project, rules)
+            yield Event("rules", verdict.reason)
+            if verdict.suffice and not despite and not self.project.store.rounds():
+                result = evaluate(self.project, on_progress=self.on_progress)
+                self.ended = True
+                yield Event("done", "rules suffice: no model is needed", result=result)
+                return
+        why = why_no_llm(self.project)
+        if why is None:
+            llm_source(self.project)  # A server that is down is found out before anybody is asked to label.
+        else:
+            yield Event("note", f"no LLM to beat: {why}")
+
+    def next_round(self) -> int:
+        """The round to go on with: the newest that was begun, or the first."""
+        return max((record.number for record in self.project.store.rounds()), default=1)
+
+    def turn(self, number: int) -> Iterator[Event]:
+        """One round: choose, suggest, ask, train, judge."""
+        project, tell = self.project, self.on_progress
+        source = None
+        if not any(record.number == number for record in project.store.rounds()):
+            source, why = best_source(project, on_progress=tell)
             yield Event("suggestions", why, number)
         record = open_round(
-            project,
-            number,
-            batch=batch or project.settings.selection.batch,
-            source=source,
-            known=oracle,
-            on_progress=on_progress,
+            project, number, batch=self.batch, source=source, known=self.oracle, on_progress=tell
         )
-        yield from desk.answered(number)
-        if desk.left:
+        yield from self.answered(number, f"texts of round {number}")
+        if self.ended:
             return
         if not record.tasks and not _new_gold(project, number):
-            yield Event("note", "every text of the pool is answered: there is nothing more to learn from")
-            break
+            yield Event("note", "every text of the pool is answered: nothing more to learn from", number)
+            self.good_enough = True
+            return
         pin_few_shot(project)
-        record = train_round(project, number, on_progress=on_progress)
+        record = train_round(project, number, on_progress=tell)
         yield Event("trained", _trained(record), number)
-        result = evaluate(project, on_progress=on_progress)
+        result = evaluate(project, on_progress=tell)
+        self.good_enough = _good_enough(result, record, self.rules, project.settings.rules.target)
         yield Event("judged", f"{result.verdict.decision}: {result.verdict.reason}", number, result)
-        if _good_enough(result, record, rules_scores, project.settings.rules.target):
-            break
 
-    exported = export(project, out_dir or project.folder / "dist", on_progress=on_progress)
-    yield Event("exported", f"{exported.wheel} ({exported.environment})", wheel=exported.wheel)
-    yield Event("done", "done", result=evaluate(project), wheel=exported.wheel)
+    def ship(self, out_dir: Path) -> Iterator[Event]:
+        """The newest model as a wheel, installed afresh and tried."""
+        exported = export(self.project, out_dir, on_progress=self.on_progress)
+        yield Event("exported", f"{exported.wheel} (tried in {exported.environment})", wheel=exported.wheel)
+        yield Event("done", "done", result=evaluate(self.project), wheel=exported.wheel)
 
-
-class _Desk:
-    """Where questions are answered: by the oracle at once, by people in their own time."""
-
-    def __init__(self, project: Project, oracle: Any, wait: bool, on_progress: OnProgress) -> None:
-        self.project, self.oracle, self.wait, self.on_progress = project, oracle, wait, on_progress
-        self.left = False
-
-    def answered(self, number: int) -> Iterator[Event]:
-        """Return when a round is answered; `left` is set where the loop must end instead."""
+    def answered(self, number: int, what: str) -> Iterator[Event]:
+        """Return when a round is answered: by the oracle at once, by people in their own time."""
         if self.oracle is not None:
             answered, _ = answer_with(self.project, self.oracle, number)
-            what = "held-out and dev texts, blind" if number == BLIND_ROUND else f"texts of round {number}"
             if answered:
                 yield Event("asked", f"the simulated expert answered {answered} {what}", number)
             return
         state = waiting(self.project, number)
         if not state.open:
             return
-        what = "held-out and dev texts (blind, without suggestions)" if number == BLIND_ROUND else "texts"
-        yield Event(
-            "waiting",
-            f"round {number}: {state.open} {what} wait for an expert. "
-            f"Label them: annoloop review {self.project.folder}",
-            number,
-        )
-        self.left = not self.wait
+        where = f"annoloop review {self.project.folder}"
+        yield Event("waiting", f"{state.open} {what}: they wait for an expert. Label them: {where}", number)
+        self.ended = not self.wait
         while self.wait and state.open:
             self.on_progress("waiting for answers", state.done, state.done + state.open)
             time.sleep(POLL_SECONDS)
@@ -164,17 +182,3 @@ def _good_enough(result: Evaluation, record: Round, rules: Scores | None, target
     if result.verdict.decision == "no_llm":
         return record.dev.interval is not None and record.dev.interval[0] >= target
     return result.verdict.decision == "beats_llm"
-
-
-def finish(events: Iterator[Event]) -> Event:
-    """Run a loop to its end and return its last event.
-
-    Raises:
-        AnnoloopError: the loop had nothing to do at all.
-    """
-    last = None
-    for last in events:
-        pass
-    if last is None:
-        raise AnnoloopError("the loop did nothing")
-    return last

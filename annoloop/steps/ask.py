@@ -81,7 +81,8 @@ def open_round(
         tasks = _tasks(project, number, chosen, source, on_progress)
         store.add_tasks(tasks)
     record = Round(number, strategy, seed, tuple(task.task_hash for task in tasks))
-    store.save_round(record)
+    if tasks:
+        store.save_round(record)
     return record
 
 

@@ -51,7 +51,7 @@ def train_round(project: Project, number: int, *, on_progress: OnProgress = sile
 
     records = {record.number: record for record in project.store.rounds()}
     settings = project.settings.training
-    record = records.get(number) or Round(number, "none", settings.seed)
+    record = records.get(number) or Round(number, "all gold", settings.seed)
     pool, dev = project.pool_gold(), project.dev_gold()
     require_gold(project, pool, dev)
     name = fingerprint(project, pool, dev)

@@ -1,0 +1,40 @@
+"""`annoloop evaluate`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from annoloop.cli.console import narrating, print_json
+from annoloop.cli.options import AsJson, ProjectFolder
+
+
+def evaluate(project: ProjectFolder, as_json: AsJson = False) -> None:
+    """Rules, LLM and model on the same held-out texts, and the gate's verdict."""
+    from annoloop.project import Project
+    from annoloop.steps.evaluate import evaluate as judge
+
+    opened = Project.open(project)
+    with narrating(to_stderr=as_json) as narrator:
+        result = judge(opened, on_progress=narrator.progress)
+    if as_json:
+        print_json(result.to_json())
+    else:
+        show(opened, result)
+
+
+def show(project: Any, result: Any) -> None:
+    """The leaderboard, the verdict, and what a person would do next."""
+    from annoloop.evaluation.leaderboard import render
+    from annoloop.steps.status import advice
+
+    simulated = f", {result.simulated} answered by the simulated expert" if result.simulated else ""
+    typer.echo(f"\n{result.held_out_texts} held-out texts, {result.assisted} assisted{simulated}\n")
+    typer.echo(render(result.leaderboard, scheme=project.scheme))
+    for note in result.notes:
+        typer.echo(f"note: {note}")
+    typer.echo(f"\nverdict: {result.verdict.decision}\n  {result.verdict.reason}")
+    if result.wheel:
+        typer.echo(f"\nwheel: {result.wheel}")
+    typer.echo(f"next: {advice(project, result)}")

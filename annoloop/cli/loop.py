@@ -1,0 +1,88 @@
+"""`annoloop loop`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from annoloop.cli.console import Narrator, narrating, print_json
+from annoloop.cli.options import AsJson, ProjectFolder
+
+
+def loop(
+    project: ProjectFolder,
+    oracle: Annotated[
+        Path | None, typer.Option(help="A file of gold labels: a simulated expert answers from it.")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Texts a round; by default the settings'.")] = None,
+    max_rounds: Annotated[
+        int | None, typer.Option(min=1, help="Rounds at most; fixed for the gate by the first run.")
+    ] = None,
+    despite_rules: Annotated[
+        bool, typer.Option("--despite-rules", help="Go on where the rules suffice.")
+    ] = False,
+    out_dir: Annotated[
+        Path | None, typer.Option("--out", help="Where the wheel goes; default PROJECT/dist.")
+    ] = None,
+    wait: Annotated[
+        bool | None,
+        typer.Option("--wait/--no-wait", help="Wait for people's answers; by default in a terminal."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run the whole loop from where it stands: rules, questions, rounds, the gate, the wheel."""
+    from annoloop.loop import run_loop
+    from annoloop.project import Project
+
+    opened = Project.open(project)
+    expert = _oracle(opened, oracle)
+    with narrating(to_stderr=as_json) as narrator, opened.exclusive("run the loop"):
+        events = run_loop(
+            opened,
+            oracle=expert,
+            batch=batch,
+            max_rounds=max_rounds,
+            despite_rules=despite_rules,
+            wait=(sys.stdin.isatty() and not as_json) if wait is None else wait,
+            out_dir=out_dir,
+            on_progress=narrator.progress,
+        )
+        last = None
+        for last in events:
+            _tell(narrator, last)
+    if as_json:
+        print_json(_plain(opened, last))
+    elif last is not None and last.result is not None:
+        from annoloop.cli.evaluate import show
+
+        show(opened, last.result)
+
+
+def _oracle(project: Any, path: Path | None) -> Any:
+    if path is None:
+        return None
+    from annoloop.oracle import Oracle
+
+    expert = Oracle.load(path, scheme=project.scheme, lang=project.settings.project.lang)
+    for warning in expert.warnings[:10]:
+        typer.echo(f"note: {warning}", err=True)
+    if len(expert.warnings) > 10:
+        typer.echo(f"note: and {len(expert.warnings) - 10} more such lines in {path}", err=True)
+    return expert
+
+
+def _tell(narrator: Narrator, event: Any) -> None:
+    if event.happened != "done" or event.message != "done":
+        narrator.say(f"[{event.happened}] {event.message}")
+
+
+def _plain(project: Any, event: Any) -> dict[str, Any]:
+    if event is not None and event.result is not None:
+        result: dict[str, Any] = event.result.to_json()
+        return result
+    from annoloop.steps.status import status
+
+    return {**status(project).to_json(), "waiting": event.message if event else None}

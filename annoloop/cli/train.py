@@ -1,0 +1,25 @@
+"""`annoloop train`."""
+
+from __future__ import annotations
+
+import typer
+
+from annoloop.cli.console import narrating
+from annoloop.cli.options import ProjectFolder
+
+
+def train(project: ProjectFolder) -> None:
+    """Train one model on all gold there is; dev chooses the recipe."""
+    from annoloop.project import Project
+    from annoloop.steps.train import train_round
+
+    opened = Project.open(project)
+    with narrating() as narrator, opened.exclusive("train"):
+        number = max((record.number for record in opened.store.rounds()), default=1)
+        record = train_round(opened, number, on_progress=narrator.progress)
+    dev = record.dev.score if record.dev else None
+    typer.echo(
+        f"round {record.number}: {record.gold_texts} gold texts, recipe {record.recipe}, "
+        f"score on dev {'undefined' if dev is None else f'{dev:.3f}'}"
+    )
+    typer.echo(f"model: {opened.folder / (record.model or '')}")

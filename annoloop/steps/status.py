@@ -1,0 +1,111 @@
+"""Where a project stands, and what a person would do next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from annoloop.project import Project
+from annoloop.steps.evaluate import Evaluation
+from annoloop.steps.llm import why_no_llm
+from annoloop.steps.sources import rules_source
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a project holds. `questions` maps each round to its (answered, open) tasks; 0 is the blind one."""
+
+    name: str
+    kind: str
+    lang: str
+    labels: tuple[str, ...]
+    splits: Mapping[str, int]
+    excluded: int
+    gold: Mapping[str, int]
+    questions: Mapping[int, tuple[int, int]]
+    answers: int
+    rounds: tuple[dict[str, Any], ...]
+    rules: str | None
+    llm: str
+    wheel: str | None
+    next_step: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, as `--json` prints them."""
+        return asdict(self)
+
+
+def status(project: Project) -> Status:
+    """Look at everything, change nothing."""
+    store, section = project.store, project.settings.project
+    gold = {
+        "pool": len(project.pool_gold()),
+        "dev": len(project.dev_gold()),
+        "held_out": len(project.held_out_gold()),
+    }
+    rounds = tuple(
+        {
+            "number": record.number,
+            "gold_texts": record.gold_texts,
+            "score": record.held_out.score if record.held_out else None,
+            "dev_score": record.dev.score if record.dev else None,
+            "recipe": record.recipe,
+            "model": record.model,
+        }
+        for record in store.rounds()
+    )
+    why = why_no_llm(project)
+    rules = rules_source(project)
+    found = Status(
+        name=section.name,
+        kind=section.kind,
+        lang=section.lang,
+        labels=section.labels,
+        splits={**store.example_counts()},
+        excluded=store.excluded_count(),
+        gold=gold,
+        questions=store.progress().per_round,
+        answers=store.answer_count(),
+        rounds=rounds,
+        rules=rules.name if rules else None,
+        llm=f"none: {why}" if why else str(project.settings.llm.model.get("base_url")),
+        wheel=store.fact("wheel"),
+        next_step=_next_step(project, gold),
+    )
+    return found
+
+
+def _next_step(project: Project, gold: Mapping[str, int]) -> str:
+    folder, store = project.folder, project.store
+    if not sum(store.example_counts().values()):
+        return f"add texts: annoloop add {folder} FILE"
+    if store.progress().open:
+        return f"label {store.progress().open} open texts: annoloop review {folder}"
+    if not any(record.model for record in store.rounds()) or not gold["held_out"]:
+        return f"run the loop: annoloop loop {folder}"
+    if store.fact("wheel"):
+        return f"use the package: pip install {store.fact('wheel')}"
+    return f"go on: annoloop loop {folder}"
+
+
+def advice(project: Project, result: Evaluation) -> str:
+    """What a person would do next, in one line, from how the approaches stand."""
+    rows = {row.approach: row.scores.score for row in result.leaderboard}
+    rules, model = rows.get("rules"), rows.get("model")
+    decision = result.verdict.decision
+    if decision == "rules_suffice":
+        return "use the rules as they are; annoloop loop PROJECT --despite-rules trains a model all the same"
+    if model is None:
+        return "train a model: annoloop loop PROJECT"
+    if rules is not None and rules > model:
+        return f"the rules ({rules:.3f}) are still ahead of the model ({model:.3f}): label another round"
+    if decision == "beats_llm":
+        return "install the wheel; label more where the scores of single labels are low"
+    if decision == "no_llm":
+        return "set an LLM in [llm.model] to compare with, or use the model as it is"
+    if decision == "level":
+        return "as good as the LLM and cheaper: use the wheel, or label another round to pass it"
+    if decision == "llm_ahead":
+        return "label another round: annoloop loop PROJECT --max-rounds N"
+    return "label what the verdict says is missing, then annoloop evaluate PROJECT"
