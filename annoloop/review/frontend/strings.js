@@ -19,7 +19,7 @@ const en = {
   labels: "Labels",
   choices: "Categories",
   suggestedBy: (source) => `Suggested by ${source}`,
-  suggested: "suggested",
+  suggestedNothing: (source) => `${source} found nothing to mark here`,
   noSuggestion: "No suggestion for this text.",
   blind: {
     held_out: "Shown without a suggestion on purpose: this text will judge the model, so your own view must come first.",
@@ -81,7 +81,7 @@ const de = {
   labels: "Labels",
   choices: "Kategorien",
   suggestedBy: (source) => `Vorschlag von ${source}`,
-  suggested: "Vorschlag",
+  suggestedNothing: (source) => `${source} hat hier nichts gefunden`,
   noSuggestion: "Kein Vorschlag zu diesem Text.",
   blind: {
     held_out: "Mit Absicht ohne Vorschlag: An diesem Text wird das Modell gemessen, darum zählt zuerst Ihr eigener Blick.",

@@ -1,0 +1,13 @@
+// Elements made from names, attributes and texts. Text only ever enters as text.
+
+/** An element; `on*` attributes are listeners, null ones are left out, children are nodes or texts. */
+export function el(name, attributes = {}, ...children) {
+  const node = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
+    else node.setAttribute(key, value === true ? "" : value);
+  }
+  node.append(...children.filter((child) => child !== null && child !== undefined));
+  return node;
+}
