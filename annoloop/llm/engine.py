@@ -41,6 +41,7 @@ class _Pool(Generic[T]):
                 try:
                     answer = self.ask(prompt)
                 except BaseException as error:
+                    self.stop.set()
                     answer = error
             self.answers.put((item, answer))
 
@@ -91,7 +92,6 @@ def ask_all(
                 yield item, answer
             elif answer is not None:
                 failure = _graver(failure, answer)
-                stop.set()
         if failure is not None:
             raise failure
     finally:

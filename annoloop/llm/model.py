@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Iterable, Literal, TypeVar  # noqa: UP035 - spacy-llm wants typing's Iterable
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -199,11 +199,13 @@ class OpenAIModel:
         timeout = settings.timeout or (300.0 if settings.embedded else 60.0)
         if settings.embedded:
             server = embedded_server(settings.name)
-            endpoint, key, name = resolve(server.base_url), server.key, server.model_path.stem
+            endpoint, name = resolve(server.base_url), server.model_path.stem
+            key: str | None = server.key
             address = f"the local model's process ({server.base_url})"
         else:
             endpoint = resolve(settings.base_url)
-            key, name = api_key(endpoint, settings.api_key_env), str(settings.name)
+            name = str(settings.name)
+            key = api_key(endpoint, settings.api_key_env)
             address = settings.base_url
         check_reach(endpoint, settings.allow_remote)
         return Chat(

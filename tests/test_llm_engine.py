@@ -1,0 +1,284 @@
+"""The engine against a server with faults: nothing lost, nothing paid twice, no failure taken for silence."""
+
+import json
+import socket
+import threading
+import time
+
+import pytest
+from fake_llm import RESET, FakeLLM, Reply
+
+from annoloop.errors import LLMError
+from annoloop.hashing import input_hash
+from annoloop.llm import annotate as module
+from annoloop.llm.answers import MemoryCache
+from annoloop.types import Annotation, Example, LabelScheme, Span
+
+SCHEME = LabelScheme("textcat", ("GOOD", "BAD"))
+GOOD = '{"label": "GOOD"}'
+
+
+def examples(count, prefix="text"):
+    texts = [f"{prefix} {number}" for number in range(count)]
+    return [Example(input_hash(text), text) for text in texts]
+
+
+def block(server, **model):
+    settings = {"base_url": server.base_url, "name": "fake", "retries": 3, "workers": 4, **model}
+    return {"model": {"@llm_models": "annoloop.OpenAI.v1", **settings}, "task": {"@llm_tasks": "auto"}}
+
+
+def ask(server, asked, *, scheme=SCHEME, cache=None, model=None, **options):
+    return list(
+        module.annotate(asked, scheme=scheme, config=block(server, **(model or {})), cache=cache, **options)
+    )
+
+
+def one(server, **options):
+    (result,) = ask(server, examples(1), **options)
+    return result
+
+
+@pytest.fixture
+def server():
+    with FakeLLM(GOOD) as fake:
+        yield fake
+
+
+def test_an_answer_becomes_an_annotation_with_tokens_and_cost(server):
+    result = one(server, model={"price_input": 2.0, "price_output": 10.0})
+    assert (result.status, result.annotation) == ("ok", Annotation(labels=("GOOD",)))
+    assert (result.prompt_tokens, result.completion_tokens) == (10, 5)
+    assert result.cost == pytest.approx((10 * 2 + 5 * 10) / 1e6)
+    assert one(server).cost is None
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Reply(status=429, headers={"Retry-After": "0"}),
+        Reply(status=500),
+        Reply(status=408),
+        Reply(status=503, headers={"Retry-After": "0"}),
+        RESET,
+        Reply(body=b"<html>not JSON</html>"),
+        Reply(body=b'{"choices": []}'),
+    ],
+)
+def test_a_fault_that_passes_costs_another_attempt_only(server, fault):
+    server.queue.append(fault)
+    assert one(server).status == "ok"
+    assert len(server.history) == 2
+
+
+def test_retry_after_is_waited_for(server):
+    server.queue.append(Reply(status=429, headers={"Retry-After": "0.4"}))
+    began = time.monotonic()
+    assert one(server).status == "ok"
+    assert time.monotonic() - began >= 0.4
+
+
+def test_a_hanging_server_is_given_up_by_this_text_alone(server):
+    server.answer = lambda body: Reply(GOOD, after=1.5 if "text 1" in body["messages"][-1]["content"] else 0)
+    results = ask(server, examples(3), model={"timeout": 0.3, "retries": 0})
+    assert sorted(result.status for result in results) == ["failed", "ok", "ok"]
+    failed = next(result for result in results if result.status == "failed")
+    assert failed.annotation is None and "in time" in failed.reason
+
+
+def test_a_refused_text_fails_alone_and_is_asked_again_next_time(server):
+    cache = MemoryCache()
+    server.answer = lambda body: (
+        Reply(status=400, error="context too long") if "text 2" in body["messages"][-1]["content"] else GOOD
+    )
+    results = ask(server, examples(4), cache=cache)
+    assert [r.status for r in results].count("failed") == 1
+    assert all(r.annotation is None for r in results if r.status == "failed")
+    server.answer = lambda body: GOOD
+    before = len(server.history)
+    assert {r.status for r in ask(server, examples(4), cache=cache)} == {"ok"}
+    assert len(server.history) == before + 1
+
+
+def test_a_malformed_answer_gets_one_repair_turn(server):
+    server.queue.extend(["Good, I think.", GOOD])
+    assert one(server).status == "ok"
+    assert len(server.history) == 2
+    assert [turn["role"] for turn in server.history[1]["messages"]][-2:] == ["assistant", "user"]
+    assert "no whole JSON object" in server.asked()[1]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"<think>{{maybe}} BAD</think>\n```json\n{GOOD}\n```",
+        f"Sure! {GOOD} Hope that helps.",
+        '{"label": "good"}',
+    ],
+)
+def test_the_parser_takes_the_first_whole_object(server, content):
+    server.answer = lambda body: content
+    result = one(server)
+    assert result.annotation == Annotation(labels=("GOOD",)) and len(server.history) == 1
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[1]", '{"label": "UGLY"}', '{"label": ["GOOD", "BAD"]}', '{"label": "GO']
+)
+def test_what_stays_malformed_is_no_annotation_and_is_not_paid_twice(server, content):
+    cache = MemoryCache()
+    server.answer = lambda body: Reply(content, finish="length")
+    first = one(server, cache=cache)
+    assert (first.status, first.annotation) == ("malformed", None)
+    assert first.prompt_tokens == 20  # both turns
+    again = one(server, cache=cache)
+    assert again.status == "malformed" and again.cached and len(server.history) == 2
+
+
+@pytest.mark.parametrize("reply", [Reply(None, refusal="I cannot"), Reply("", finish="content_filter")])
+def test_a_refusal_is_a_status(server, reply):
+    server.answer = lambda body: reply
+    result = one(server)
+    assert (result.status, result.annotation) == ("refusal", None) and result.reason
+
+
+def test_structured_output_steps_down_once_and_is_remembered(server):
+    def strict(body):
+        form = body.get("response_format")
+        if form is None:
+            return GOOD
+        return Reply(status=400, error=f"response_format {form['type']} is not supported")
+
+    server.answer = strict
+    assert {r.status for r in ask(server, examples(6), model={"workers": 1})} == {"ok"}
+    forms = [body.get("response_format", {}).get("type") for body in server.history]
+    assert forms == ["json_schema", "json_object", "json_object"] + [None] * 6
+    ask(server, examples(2, "other"), model={"workers": 1})
+    assert all("response_format" not in body for body in server.history[9:])
+
+
+def test_parameters_that_a_model_does_not_take_are_left_out(server):
+    def fussy(body):
+        if "max_tokens" in body:
+            return Reply(status=400, error="max_tokens is not supported, use max_completion_tokens")
+        return Reply(status=400, error="temperature must be 1") if "temperature" in body else GOOD
+
+    server.answer = fussy
+    assert one(server).status == "ok"
+    assert server.history[-1]["max_completion_tokens"] == 1024
+
+
+def test_a_server_that_is_down_is_named_at_once(server):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
+        with pytest.raises(LLMError, match=address):
+            ask(server, examples(500), model={"base_url": address})
+
+
+def test_a_wrong_key_ends_the_run_with_one_question(server):
+    server.answer = lambda body: Reply(status=401, error="bad key")
+    with pytest.raises(LLMError, match="refuses the key"):
+        ask(server, examples(50), model={"workers": 1})
+    assert len(server.history) == 1
+
+
+def test_a_server_that_dies_half_way_loses_nothing(server):
+    cache = MemoryCache()
+    seen = []
+
+    def dying(body):
+        seen.append(1)
+        return GOOD if len(seen) <= 20 else Reply(status=500)
+
+    server.answer = dying
+    got = []
+    with pytest.raises(LLMError, match="does not answer"):
+        for result in module.annotate(
+            examples(60), scheme=SCHEME, config=block(server, retries=0), cache=cache
+        ):
+            got.append(result)
+    assert sum(r.status == "ok" for r in got) == 20 == len(cache)
+    server.answer = lambda body: GOOD
+    before = len(server.history)
+    assert len(ask(server, examples(60), cache=cache)) == 60
+    assert len(server.history) - before == 40
+
+
+def test_stopped_and_started_again_nothing_is_paid_twice(server):
+    cache = MemoryCache()
+    for _run in range(3):
+        running = module.annotate(examples(40), scheme=SCHEME, config=block(server), cache=cache)
+        for _ in range(9):
+            next(running)
+        running.close()
+    results = ask(server, examples(40), cache=cache)
+    assert {r.status for r in results} == {"ok"} and len(results) == 40
+    assert len(set(server.asked())) == len(server.asked()) == 40
+
+
+def test_twenty_percent_faults_and_every_text_is_answered_once(server):
+    lock, count, paid = threading.Lock(), [0], []
+    faults = [Reply(status=429, headers={"Retry-After": "0"}), Reply(status=500), RESET, Reply("no JSON")]
+
+    def flaky(body):
+        with lock:
+            count[0] += 1
+            if count[0] % 5 == 0:
+                return faults[(count[0] // 5) % 4]
+            asked = next(
+                t["content"] for t in reversed(body["messages"]) if t["content"].startswith("Text: ")
+            )
+            paid.append(asked)
+            return GOOD
+
+    server.answer = flaky
+    results = ask(server, examples(60), model={"workers": 8})
+    assert len(results) == 60 and {r.status for r in results} == {"ok"}
+    assert len(paid) == len(set(paid)) == 60
+
+
+def test_an_answer_that_cannot_be_kept_stops_the_run(server):
+    class Full(MemoryCache):
+        def put(self, key, answer):
+            raise LLMError("the disk is full")
+
+    with pytest.raises(LLMError, match="disk is full"):
+        ask(server, examples(10), cache=Full())
+
+
+def test_whatever_shapes_the_answer_asks_anew(server):
+    cache = MemoryCache()
+    row = type("Row", (), {"text": "shown", "annotation": Annotation(labels=("BAD",))})()
+    ask(server, examples(1), cache=cache)
+    for changed in (
+        {"model": {"temperature": 0.5}},
+        {"model": {"name": "other"}},
+        {"model": {"max_tokens": 7}},
+        {"model": {"seed": 4}},
+        {"scheme": LabelScheme("textcat", ("GOOD", "BAD", "UGLY"))},
+        {"scheme": LabelScheme("textcat", ("GOOD", "BAD"), {"BAD": "not good"})},
+        {"few_shot": [row]},
+        {"guidelines": "Be kind."},
+        {"lang": "de"},
+    ):
+        (result,) = ask(server, examples(1), cache=cache, **changed)
+        assert not result.cached, changed
+    asked = len(server.history)
+    ask(server, examples(1), cache=cache, model={"workers": 9, "timeout": 3, "retries": 1})
+    assert len(server.history) == asked
+
+
+def test_words_in_another_order_are_another_question(server):
+    scheme = LabelScheme("ner", ("ORG",))
+
+    def first_word(body):
+        text = body["messages"][-1]["content"].removeprefix("Text: ")
+        return json.dumps({"entities": [{"quote": text.split()[0], "label": "ORG", "occurrence": 1}]})
+
+    server.answer = first_word
+    texts = ["Nike sued Adidas now", "Adidas sued Nike now"]
+    asked = [Example(input_hash(text), text) for text in texts]
+    results = {r.input_hash: r.annotation for r in ask(server, asked, scheme=scheme, cache=MemoryCache())}
+    assert results[input_hash(texts[0])] == Annotation(spans=(Span(0, 4, "ORG"),))
+    assert results[input_hash(texts[1])] == Annotation(spans=(Span(0, 6, "ORG"),))

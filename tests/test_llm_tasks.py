@@ -1,0 +1,227 @@
+"""Our model and tasks in spaCy pipelines, spacy-llm's own in our loop, answers made elsewhere."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import spacy
+from fake_llm import FakeLLM, Reply
+
+from annoloop.errors import FormatError, LLMError
+from annoloop.hashing import input_hash
+from annoloop.llm.annotate import annotate, choose_few_shot, describe
+from annoloop.llm.answers import MemoryCache, NotAnsweredError
+from annoloop.llm.asking import closed_quotes
+from annoloop.llm.imported import import_answers
+from annoloop.llm.prompting import PROMPTS
+from annoloop.types import Annotation, Example, Gold, LabelScheme, PoolGold, Span
+
+NER = LabelScheme("ner", ("ORG", "GPE"), {"ORG": "companies"})
+CAT = LabelScheme("textcat", ("GOOD", "BAD"))
+
+
+@pytest.fixture
+def server():
+    with FakeLLM() as fake:
+        yield fake
+
+
+def pipeline(server, task, **model):
+    nlp = spacy.blank("en")
+    settings = {"@llm_models": "annoloop.OpenAI.v1", "base_url": server.base_url, "name": "fake", **model}
+    nlp.add_pipe("llm", config={"task": task, "model": settings})
+    return nlp
+
+
+def entities(*given):
+    keys = ("quote", "label", "occurrence")
+    return json.dumps({"entities": [dict(zip(keys, one, strict=False)) for one in given]})
+
+
+def test_ner_in_a_pipeline_marks_the_occurrence_that_was_meant(server):
+    nlp = pipeline(server, {"@llm_tasks": "annoloop.NER.v1", "labels": ["ORG", "GPE"]})
+    server.answer = lambda body: entities(("Gap", "ORG", 2), ("Gucci", "ORG", 1))
+    (doc,) = nlp.pipe(["Gap in the wall? No, Gap stores."])
+    assert [(e.start_char, e.end_char, e.label_) for e in doc.ents] == [(21, 24, "ORG")]
+    assert doc.user_data["llm_unaligned"] == ["Gucci"] and doc.user_data["llm_status"] == "ok"
+    assert "- ORG" in server.history[0]["messages"][0]["content"]
+
+
+def test_a_text_without_an_answer_is_not_a_text_without_entities(server):
+    nlp = pipeline(server, {"@llm_tasks": "annoloop.NER.v1", "labels": "ORG, GPE"}, retries=0)
+    server.answer = lambda body: (
+        Reply(status=500) if "one" in body["messages"][-1]["content"] else entities(("Rome", "GPE", 1))
+    )
+    docs = list(nlp.pipe(["Rome two", "Rome one", "Rome three"]))
+    assert [doc.user_data["llm_status"] for doc in docs] == ["ok", "failed", "ok"]
+    assert [doc.has_annotation("ENT_IOB") for doc in docs] == [True, False, True]
+
+
+def test_textcat_in_a_pipeline(server):
+    examples = [{"text": "awful", "label": "BAD"}]
+    task = {
+        "@llm_tasks": "annoloop.TextCat.v1",
+        "labels": ["GOOD", "BAD"],
+        "examples": examples,
+        "lang": "de",
+    }
+    server.answer = lambda body: '{"label": "BAD"}'
+    doc = pipeline(server, task)("so so")
+    assert doc.cats == {"GOOD": 0.0, "BAD": 1.0}
+    turns = server.history[0]["messages"]
+    assert turns[0]["content"].startswith("Du ordnest") and turns[2]["content"] == '{"label": "BAD"}'
+
+
+def test_several_categories(server):
+    task = {"@llm_tasks": "annoloop.TextCat.v1", "labels": ["GOOD", "BAD"], "exclusive_classes": False}
+    server.answer = lambda body: '{"labels": ["BAD", "GOOD"]}'
+    assert pipeline(server, task)("so so").cats == {"GOOD": 1.0, "BAD": 1.0}
+
+
+def test_a_task_of_spacy_llm_with_our_model_raises_where_there_is_no_answer(server):
+    nlp = pipeline(server, {"@llm_tasks": "spacy.TextCat.v3", "labels": ["GOOD", "BAD"]}, retries=0)
+    server.queue.extend(["GOOD", Reply(status=500)])
+    assert nlp("fine").cats["GOOD"] == 1.0
+    with pytest.raises(NotAnsweredError):
+        nlp("not fine")
+
+
+def run(server, scheme, texts, *, task, model=None, cache=None, **options):
+    block = {"@llm_models": "annoloop.OpenAI.v1", "base_url": server.base_url, "name": "fake", "retries": 0}
+    asked = [Example(input_hash(text), text) for text in texts]
+    config = {"model": {**block, **(model or {})}, "task": {"@llm_tasks": task}}
+    results = {r.input_hash: r for r in annotate(asked, scheme=scheme, config=config, cache=cache, **options)}
+    return [results[input_hash(text)] for text in texts]
+
+
+def test_tasks_of_spacy_llm_run_in_our_loop(server):
+    server.answer = lambda body: "1. Apple | True | ORG | a company\n2. Rome | True | GPE | a city"
+    cache = MemoryCache()
+    (result,) = run(server, NER, ["Apple moves to Rome"], task="spacy.NER.v3", cache=cache)
+    assert result.annotation == Annotation(spans=(Span(0, 5, "ORG"), Span(15, 19, "GPE")))
+    assert run(server, NER, ["Apple moves to Rome"], task="spacy.NER.v3", cache=cache)[0].cached
+    assert len(server.history) == 1 and "companies" in server.asked()[0]
+    server.answer = lambda body: Reply(status=400) if "bad" in body["messages"][-1]["content"] else "GOOD"
+    good, bad = run(server, CAT, ["so nice", "bad luck"], task="spacy.TextCat.v3")
+    assert good.annotation == Annotation(labels=("GOOD",))
+    assert (bad.status, bad.annotation) == ("failed", None)
+
+
+def test_a_model_of_spacy_llm_runs_in_our_loop_where_the_project_allows_it(server):
+    from spacy_llm.registry import registry
+
+    asked = []
+
+    @registry.llm_models("test.Fixed.v1")
+    def make(answer: str):
+        def model(prompts):
+            for document in prompts:
+                asked.append(list(document))
+                if "boom" in str(asked[-1]):
+                    raise RuntimeError("boom")
+                yield [answer]
+
+        return model
+
+    cache = MemoryCache()
+    config = {"model": {"@llm_models": "test.Fixed.v1", "answer": '{"label": "BAD"}'}}
+    for _run in range(2):
+        texts = [Example(input_hash(text), text) for text in ("one", "boom")]
+        good, bad = annotate(texts, scheme=CAT, config=config, cache=cache, allow_remote="public")
+        assert good.annotation == Annotation(labels=("BAD",)) and bad.status == "failed"
+    assert len(asked) == 3  # the answered one is not asked again
+
+
+def test_an_unknown_task_or_key_is_named(server):
+    with pytest.raises(LLMError, match=r"spacy\.Nonsense"):
+        run(server, NER, ["a"], task="spacy.Nonsense.v1")
+    with pytest.raises(LLMError, match="does not fit"):
+        run(server, NER, ["a"], task="annoloop.TextCat.v1")
+
+
+def test_both_styles_of_answers_are_understood(server):
+    text = "Apple in Rome, Apple in Oslo"
+    server.queue.extend(
+        [
+            '{"ORG": ["Apple"], "GPE": ["Rome", "Oslo"]}',
+            entities(("Apple", "org", 2), ("Rome", "GPE")),
+        ]
+    )
+    (result,) = run(server, NER, [text], task="auto")
+    assert [text[s.start : s.end] for s in result.annotation.spans] == ["Apple", "Rome", "Apple", "Oslo"]
+    assert result.ambiguous
+    (result,) = run(server, NER, [text], task="auto")
+    assert [s.start for s in result.annotation.spans] == [9, 15] and not result.ambiguous
+
+
+def gold(text, *spans):
+    return Gold(Example(input_hash(text), text), Annotation(spans=spans))
+
+
+def test_few_shot_examples_show_every_label_and_a_text_without():
+    golds = [gold(f"nothing {n}") for n in range(20)]
+    golds += [gold("Apple pie", Span(0, 5, "ORG")), gold("x" * 400 + " Rome", Span(401, 405, "GPE"))]
+    golds += [gold("Rome wins", Span(0, 4, "GPE"))]
+    shots = choose_few_shot(PoolGold(tuple(golds)), NER, most=3)
+    assert {s.label for shot in shots for s in shot.annotation.spans} == {"ORG", "GPE"}
+    assert len(shots) == 3 and all(len(shot.text) < 100 for shot in shots)
+    assert shots == choose_few_shot(PoolGold(tuple(reversed(golds))), NER, most=3)
+
+
+def test_shown_occurrences_are_counted_as_they_are_read(server):
+    shot = PoolGold((gold("gaps Gap Gap", Span(9, 12, "ORG")),))
+    server.answer = lambda body: entities()
+    run(server, NER, ["some text"], task="auto", few_shot=shot)
+    shown = json.loads(server.history[0]["messages"][2]["content"])
+    assert shown["entities"] == [{"quote": "Gap", "label": "ORG", "occurrence": 2}]
+
+
+def test_closed_quotes_stand_in_the_text_word_for_word():
+    text = "The İstanbul Moda\r\nstore, 👍 and Levi's!"
+    quotes = closed_quotes("en")(text)
+    assert {"İstanbul", "İstanbul Moda", "Moda"} <= set(quotes) and all(quote in text for quote in quotes)
+    assert closed_quotes("en")("long " * 100) is None
+
+
+def test_the_source_of_a_suggestion_names_model_and_prompt():
+    assert describe({"model": {"base_url": "embedded"}}, NER).endswith(
+        "(very small stand-in), prompt ner.v1.en"
+    )
+    config = {"model": {"base_url": "http://localhost:1/v1", "name": "qwen"}}
+    assert describe(config, CAT, lang="de") == "qwen, prompt textcat.v1.de"
+    assert describe(config, CAT, lang="fr") == "qwen, prompt textcat.v1.en"
+
+
+def test_every_language_of_a_prompt_has_the_same_blocks():
+    blocks = {path.name: path.read_text("utf8").count("{% block ") for path in PROMPTS.glob("*.jinja")}
+    assert set(blocks.values()) == {3} and len(blocks) == 4
+
+
+def test_answers_made_elsewhere_are_results(tmp_path):
+    path = tmp_path / "answers.jsonl"
+    rows = [
+        {
+            "text": "Apple!",
+            "spans": [{"start": 0, "end": 5, "label": "ORG"}],
+            "meta": {"cost": 0.5, "prompt_tokens": 9},
+        },
+        {"text": "nobody asked", "spans": []},
+        {"text": "none", "spans": []},
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)), "utf8")
+    asked = [Example(input_hash(text), text) for text in ("Apple!", "none", "unanswered")]
+    first, second = import_answers(path, asked, scheme=NER)
+    assert first.annotation == Annotation(spans=(Span(0, 5, "ORG"),)) and first.cost == 0.5
+    assert first.prompt_tokens == 9 and second.annotation == Annotation() and second.cost is None
+    path.write_text('{"text": "none"}\n', "utf8")
+    with pytest.raises(FormatError, match="line 1"):
+        list(import_answers(path, asked, scheme=NER))
+
+
+def test_importing_the_layer_loads_nothing_heavy():
+    code = (
+        "import sys, annoloop.llm.annotate, annoloop.llm.local\n"
+        "print([m for m in ('spacy', 'spacy_llm', 'openai', 'jinja2') if m in sys.modules])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
