@@ -61,6 +61,19 @@ def test_other_messages_are_not_near_duplicates(one: str, other: str) -> None:
     assert group([one, other], threshold=0.8) == [0, 1]
 
 
+def test_messages_from_one_template_do_not_all_become_one_group() -> None:
+    rng = random.Random(0)
+    places = [f"Ort{chr(97 + i // 26)}{chr(97 + i % 26)}" for i in range(300)]
+    texts = [
+        f"Der Zug von {rng.choice(places)} nach Bonn hatte heute wieder 5 Minuten Verspätung wegen Störung"
+        for _ in range(400)
+    ]
+    groups = group(texts, threshold=0.7)
+    assert len(set(groups)) == len(set(texts))
+    few = list(dict.fromkeys(texts))[:30]
+    assert len(set(group(few, threshold=0.7))) == 1
+
+
 def test_normalising_keeps_something_of_every_text() -> None:
     assert normalise("  A\r\n12,b ") == "a 0 b"
     assert normalise("?!  ?") == "?! ?"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
@@ -19,6 +20,10 @@ from numpy.typing import NDArray
 FEWEST_WORDS = 5
 """Shorter texts must be equal after normalisation: one word more or less is another message."""
 
+LARGEST_GROUP = 0.1
+"""Share of all texts up to which a chain of near-duplicates is kept together."""
+
+_ALWAYS_KEPT = 50
 _BANDS, _ROWS = 16, 4
 _SEED = 20
 _CHUNK = 4096
@@ -56,20 +61,26 @@ def group(texts: Sequence[str], *, threshold: float) -> list[int]:
         threshold: Jaccard index in (0, 1] from which on two texts are near-duplicates.
 
     Returns:
-        n indices; `result[i] == i` for a text that stands alone or first.
+        n indices; `result[i] == i` for a text that stands alone or first. Groups are chains: neighbours
+        reach the threshold, the ends of a chain may not. Where a chain takes in more than
+        `LARGEST_GROUP` of all texts (messages made from one template), only texts that are equal after
+        normalisation stay together: one side for all of them would leave nothing to compare.
     """
     normalised = [normalise(text) for text in texts]
     parents = list(range(len(texts)))
     firsts: dict[str, int] = {}
     for index, text in enumerate(normalised):
         parents[index] = firsts.setdefault(text, index)
-    distinct = list(firsts.values())
-    rows, signatures = _signatures(normalised, distinct)
+    same = list(parents)
+    rows, signatures = _signatures(normalised, list(firsts.values()))
     for left, right in _candidates(signatures, threshold):
         one, other = _find(parents, rows[left]), _find(parents, rows[right])
         if one != other and _jaccard(normalised[rows[left]], normalised[rows[right]]) >= threshold:
             parents[max(one, other)] = min(one, other)
-    return [_find(parents, index) for index in range(len(texts))]
+    found = [_find(parents, index) for index in range(len(texts))]
+    most = max(LARGEST_GROUP * len(texts), _ALWAYS_KEPT)
+    sizes = Counter(found)
+    return [first if sizes[first] <= most else same[index] for index, first in enumerate(found)]
 
 
 def _signatures(normalised: Sequence[str], indices: Iterable[int]) -> tuple[list[int], NDArray[np.uint32]]:
