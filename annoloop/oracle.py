@@ -41,16 +41,17 @@ class Oracle:
             self._gold.setdefault(input_hash(text), annotation)
 
     @classmethod
-    def load(cls, path: Path, *, scheme: LabelScheme, lang: str) -> Oracle:
-        """Read a file of labelled texts, in any format that the corpus reads.
+    def load(cls, *paths: Path, scheme: LabelScheme, lang: str) -> Oracle:
+        """Read files of labelled texts, in any format that the corpus reads.
 
         Raises:
             FormatError: a line cannot be read, or no line has labels.
         """
         warnings: list[str] = []
-        gold = list(_labelled(path, scheme, lang, warnings))
+        gold = [item for path in paths for item in _labelled(path, scheme, lang, warnings)]
         if not gold:
-            raise FormatError(f"{path}: not one labelled text", hint="an oracle needs a file of gold labels")
+            named = ", ".join(str(path) for path in paths)
+            raise FormatError(f"{named}: not one labelled text", hint="an oracle needs a file of gold labels")
         return cls(gold, scheme=scheme, warnings=warnings)
 
     def __len__(self) -> int:

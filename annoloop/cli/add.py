@@ -38,6 +38,9 @@ def add(
     split: Annotated[
         SplitName | None, typer.Option(help="Put all texts here, as with a published test file.")
     ] = None,
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="Take only so many texts, drawn with the project's seed.")
+    ] = None,
     gold: Annotated[bool, typer.Option("--gold", help="Take the labels in the file as gold.")] = False,
     blind: Annotated[
         bool, typer.Option("--blind", help="Assert that these labels were made without suggestions.")
@@ -57,6 +60,7 @@ def add(
                 files,
                 reading=Reading(text_column, label_column, one_text_per.value),
                 split=split.value if split else None,
+                sample=sample,
                 gold=gold,
                 blind=blind,
                 skip_bad=skip_bad,

@@ -38,8 +38,10 @@ class Narrator:
 
     def progress(self, what: str, done: int, total: int) -> None:
         """How far something has come; total 0 is unknown."""
-        if what != self._what:
-            self._what, self._started, self._told, self._first = what, time.monotonic(), 0.0, done
+        # What follows a colon changes from call to call, such as the score so far: still the same work.
+        work = what.partition(":")[0]
+        if work != self._what:
+            self._what, self._started, self._told, self._first = work, time.monotonic(), 0.0, done
             self._end_bar()
         if sys.stderr.isatty():
             self._draw(what, done, total)
@@ -53,7 +55,7 @@ class Narrator:
         seconds = time.monotonic() - self._started
         left = seconds / (done - self._first) * (total - done) if done > self._first else None
         estimate = f", about {left:.0f} s left" if left is not None else ""
-        return f"  {what}: {done} of {total}{estimate}"
+        return f"  {what} ({done} of {total}{estimate})"
 
     def _draw(self, what: str, done: int, total: int) -> None:
         if self._progress is None:
@@ -70,7 +72,7 @@ class Narrator:
             )
             self._progress.start()
             self._task = self._progress.add_task(what, total=total or None, completed=done)
-        self._progress.update(self._task, completed=done, total=total or None)
+        self._progress.update(self._task, description=what, completed=done, total=total or None)
 
     def _end_bar(self) -> None:
         if self._progress is not None:

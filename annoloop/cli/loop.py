@@ -15,7 +15,8 @@ from annoloop.cli.options import AsJson, ProjectFolder
 def loop(
     project: ProjectFolder,
     oracle: Annotated[
-        Path | None, typer.Option(help="A file of gold labels: a simulated expert answers from it.")
+        list[Path] | None,
+        typer.Option(help="A file of gold labels, from which a simulated expert answers; may be repeated."),
     ] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Texts a round; by default the settings'.")] = None,
     max_rounds: Annotated[
@@ -61,16 +62,16 @@ def loop(
         show(opened, last.result)
 
 
-def _oracle(project: Any, path: Path | None) -> Any:
-    if path is None:
+def _oracle(project: Any, paths: list[Path] | None) -> Any:
+    if not paths:
         return None
     from annoloop.oracle import Oracle
 
-    expert = Oracle.load(path, scheme=project.scheme, lang=project.settings.project.lang)
+    expert = Oracle.load(*paths, scheme=project.scheme, lang=project.settings.project.lang)
     for warning in expert.warnings[:10]:
         typer.echo(f"note: {warning}", err=True)
     if len(expert.warnings) > 10:
-        typer.echo(f"note: and {len(expert.warnings) - 10} more such lines in {path}", err=True)
+        typer.echo(f"note: and {len(expert.warnings) - 10} more such lines", err=True)
     return expert
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 from annoloop.corpus.read import BadRow, Row, read_rows
 from annoloop.corpus.splits import SplitPlan, assign_splits
 from annoloop.errors import AnnoloopError, FormatError
-from annoloop.hashing import input_hash, task_hash
+from annoloop.hashing import fraction, input_hash, task_hash
 from annoloop.project import Project
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.types import Answer, Example, Split
@@ -50,6 +50,7 @@ def add(
     *,
     reading: Reading | None = None,
     split: Split | None = None,
+    sample: int | None = None,
     gold: bool = False,
     blind: bool = False,
     skip_bad: bool = False,
@@ -59,6 +60,7 @@ def add(
 
     Args:
         split: put all texts here (a published test file); before round 1 only.
+        sample: take only so many texts of the files, drawn by hash with the project's seed.
         gold: take the files' labels as answers of the annotator `import`.
         blind: assert that these labels were made without suggestions.
         skip_bad: leave bad rows out instead of refusing the files.
@@ -78,6 +80,7 @@ def add(
     if bad and not skip_bad:
         hint = "mend them, or leave them out with --skip-bad; nothing was added"
         raise FormatError(_bad_message(bad), hint=hint)
+    rows = rows if sample is None else _sampled(rows, sample, project.settings.training.seed)
     texts = {input_hash(row.text): row for row in reversed(rows)}
     known = project.store.known_hashes(texts)
     on_progress("splitting the texts", 0, 0)
@@ -122,6 +125,12 @@ def _read(
             if (len(rows) + len(bad)) % _TELL_EVERY == 0:
                 on_progress(f"reading {path.name}", len(rows) + len(bad), 0)
     return rows, bad
+
+
+def _sampled(rows: Sequence[Row], size: int, seed: int) -> list[Row]:
+    drawn = sorted({input_hash(row.text) for row in rows}, key=lambda name: fraction(name, f"sample {seed}"))
+    kept = set(drawn[:size])
+    return [row for row in rows if input_hash(row.text) in kept]
 
 
 def _bad_message(bad: Sequence[BadRow]) -> str:

@@ -45,6 +45,7 @@ def export(
 
     found = evaluate(project, on_progress=on_progress)
     on_progress("building the wheel", 0, 0)
+    out_dir = out_dir.resolve()
     section = project.settings.project
     out_dir.mkdir(parents=True, exist_ok=True)
     wheel = build_wheel(
