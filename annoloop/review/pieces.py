@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from annoloop.types import Span
@@ -18,6 +20,7 @@ Piece = tuple[str, int, int, int]
 _CLUSTER = 200
 """No grapheme is longer than this many code points, runs of flags apart."""
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _SPACY = threading.Lock()
 
 
@@ -50,7 +53,7 @@ def _cached_pieces(
 def _between(text: str, borders: set[int], carriers: set[int]) -> Iterable[Piece]:
     skip = -1
     ordered = sorted(borders)
-    for start, end in zip(ordered, ordered[1:], strict=False):
+    for start, end in pairwise(ordered):
         if start == skip:
             # The one blank between two tokens, already carried by the piece before it.
             continue
@@ -61,6 +64,8 @@ def _between(text: str, borders: set[int], carriers: set[int]) -> Iterable[Piece
 
 def _token_offsets(text: str, lang: str) -> list[tuple[int, int]]:
     nlp, splits_words = _blank(lang)
+    # spaCy takes no lone surrogate; another single code point in its place keeps all offsets.
+    text = _SURROGATE.sub("\ufffd", text)
     with _SPACY:
         offsets = [(token.idx, token.idx + len(token)) for token in nlp.tokenizer(text)]
     return offsets if splits_words else [part for token in offsets for part in _unspaced(text, *token)]

@@ -207,9 +207,7 @@ def _parse_annotation(raw: Mapping[str, Any]) -> Annotation:
     return Annotation(tuple(labels), tuple(parsed))
 
 
-def _settle_leases(
-    store: Store, annotator: str, client: str, answers: Sequence[Answer], now: float
-) -> None:
+def _settle_leases(store: Store, annotator: str, client: str, answers: Sequence[Answer], now: float) -> None:
     """What was answered is given back; what was taken back is on this client's page again."""
     last: dict[str, Answer] = {}
     for answer in sorted(answers, key=lambda a: a.seq):

@@ -102,7 +102,9 @@ def serve() -> Iterator[Callable[[Project], Server]]:
         server.stop()
 
 
-def ask(project: Project, texts: list[str], suggestions: dict[str, Suggestion] | None = None, **splits) -> None:
+def ask(
+    project: Project, texts: list[str], suggestions: dict[str, Suggestion] | None = None, **splits
+) -> None:
     """Put texts in and ask about each, in this order; `splits` maps a text's number to its split."""
     examples = [
         Example(input_hash(text), text, split=splits.get(f"_{number}", "pool"))
