@@ -13,7 +13,8 @@ from typing import Any
 from murmurhash import mrmr
 
 _IGNORED = frozenset(
-    "score rank model source pattern priority path _view_id _session_id _annotator_id answer".split()
+    ("score", "rank", "model", "source", "pattern", "priority", "path")
+    + ("_view_id", "_session_id", "_annotator_id", "answer")
 )
 
 

@@ -71,8 +71,9 @@ class LabelScheme:
                 raise SchemeError(f"label {name!r} is not in the project", hint=f"known labels: {known}")
         for span in annotation.spans:
             if not 0 <= span.start < span.end <= len(text):
+                where = f"span {span.start}-{span.end} ({span.label})"
                 raise SchemeError(
-                    f"span {span.start}-{span.end} ({span.label}) lies outside the text of {len(text)} characters",
+                    f"{where} lies outside the text of {len(text)} characters",
                     hint="offsets are code points, half-open",
                 )
         if self.kind == "ner":
@@ -105,7 +106,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A pre-annotation. `source` names the rules file, the LLM with its prompt version, or the model's round."""
+    """A pre-annotation. `source` names the rules' version, the LLM with its prompt, or the model's round."""
 
     annotation: Annotation
     score: float | None
@@ -126,7 +127,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an annotator said about a task. Append-only; of one annotator's answers the highest `seq` is in force.
+    """What an annotator said about a task. Append-only; the annotator's highest `seq` is in force.
 
     `seq` is in microseconds since 1970 as counted by the client. `retracted` marks an undo: it takes
     the annotator's earlier answer back and says nothing instead. `blind` says that the annotator saw
