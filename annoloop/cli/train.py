@@ -11,12 +11,11 @@ from annoloop.cli.options import ProjectFolder
 def train(project: ProjectFolder) -> None:
     """Train one model on all gold there is; dev chooses the recipe."""
     from annoloop.project import Project
-    from annoloop.steps.train import train_round
+    from annoloop.steps.train import train as train_newest
 
     opened = Project.open(project)
     with narrating() as narrator, opened.exclusive("train"):
-        number = max((record.number for record in opened.store.rounds()), default=1)
-        record = train_round(opened, number, on_progress=narrator.progress)
+        record = train_newest(opened, on_progress=narrator.progress)
     dev = record.dev.score if record.dev else None
     typer.echo(
         f"round {record.number}: {record.gold_texts} gold texts, recipe {record.recipe}, "

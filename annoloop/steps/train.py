@@ -41,13 +41,23 @@ def _gold_line(gold: Gold) -> list[object]:
     return [gold.example.input_hash, spans, list(gold.annotation.labels)]
 
 
+def train(project: Project, *, on_progress: OnProgress = silent) -> Round:
+    """Train the newest round's model on all gold there is; nothing to do where just that is trained.
+
+    Raises:
+        TrainingError: there is too little gold to learn from or to choose by.
+    """
+    number = max((record.number for record in project.store.rounds()), default=1)
+    return train_round(project, number, on_progress=on_progress)
+
+
 def train_round(project: Project, number: int, *, on_progress: OnProgress = silent) -> Round:
     """Train round `number`'s model, unless just this one is there already; returns the round.
 
     Raises:
         TrainingError: there is too little gold to learn from or to choose by.
     """
-    from annoloop.training.train import train
+    from annoloop.training.train import train as train_recipes
 
     records = {record.number: record for record in project.store.rounds()}
     settings = project.settings.training
@@ -58,7 +68,7 @@ def train_round(project: Project, number: int, *, on_progress: OnProgress = sile
     if record.fingerprint == name and record.model and (project.folder / record.model).is_dir():
         return record
     recipes = None if settings.recipes == ("auto",) else settings.recipes
-    trained = train(
+    trained = train_recipes(
         pool,
         dev,
         scheme=project.scheme,
