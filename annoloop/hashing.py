@@ -12,10 +12,9 @@ from typing import Any
 
 from murmurhash import mrmr
 
-_IGNORED = frozenset(
-    ("score", "rank", "model", "source", "pattern", "priority", "path")
-    + ("_view_id", "_session_id", "_annotator_id", "answer")
-)
+_PREDICTED = ("score", "rank", "model", "source", "pattern", "priority", "path")
+_ANSWERED = ("_view_id", "_session_id", "_annotator_id", "answer")
+_IGNORED = frozenset((*_PREDICTED, *_ANSWERED))
 
 
 def input_hash(text: str) -> str:

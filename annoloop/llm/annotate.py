@@ -61,9 +61,7 @@ def annotate(
     block = config.get("task") or {"@llm_tasks": "auto"}
     model = _model(config, allow_remote, cache)
     embedded = isinstance(model, OpenAIModel) and model.settings.embedded
-    # A very small model does worse with more examples: fashion brands, 2 / 4 / 8 shots, F .41 / .27 / .23.
-    most = min(len(scheme.labels) + scheme.has_spans, FEW_SHOT_MOST) if embedded else FEW_SHOT_MOST
-    shots = _shots(few_shot, asked, scheme, most)
+    shots = _shots(few_shot, asked, scheme, few_shot_size(config, scheme))
     if block.get("@llm_tasks", "auto") not in OWN_TASKS:
         from annoloop.llm.foreign import annotate_with_task
 
@@ -128,6 +126,13 @@ def check_llm(config: Mapping[str, Any], *, allow_remote: str = "loopback") -> N
         _refuse_foreign(config, allow_remote)
         return
     OpenAIModel(_settings(config, allow_remote)).check()
+
+
+def few_shot_size(config: Mapping[str, Any], scheme: LabelScheme) -> int:
+    """How many examples a prompt shows: few to the very small stand-in, whom many only confuse."""
+    embedded = (config.get("model") or {}).get("base_url") == "embedded"
+    # Fashion brands, 40 dev texts, 2 / 4 / 8 shots: F .41 / .27 / .23.
+    return min(len(scheme.labels) + scheme.has_spans, FEW_SHOT_MOST) if embedded else FEW_SHOT_MOST
 
 
 def choose_few_shot(gold: PoolGold, scheme: LabelScheme, *, most: int = FEW_SHOT_MOST) -> tuple[Shot, ...]:

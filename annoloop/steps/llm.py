@@ -93,10 +93,11 @@ def pin_few_shot(project: Project) -> None:
     The LLM then learns from the same people as the model it is compared with, and its answers to the
     held-out texts are paid once.
     """
-    from annoloop.llm.annotate import choose_few_shot
+    from annoloop.llm.annotate import choose_few_shot, few_shot_size
 
     if project.store.fact(_FEW_SHOT_FACT) is None:
-        chosen = choose_few_shot(project.pool_gold(), project.scheme)
+        most = few_shot_size(llm_config(project), project.scheme)
+        chosen = choose_few_shot(project.pool_gold(), project.scheme, most=most)
         if chosen:
             pinned = [[shot.text, annotation_to_json(shot.annotation)] for shot in chosen]
             project.store.set_fact(_FEW_SHOT_FACT, pinned)
@@ -111,7 +112,10 @@ def _from_file(project: Project) -> tuple[Row, ...]:
         if isinstance(row, BadRow):
             raise FormatError(f"{row.path}, line {row.line}: {row.reason}", hint=row.hint)
         rows.append(row)
-    return tuple(row for row in rows if row.annotation is not None)
+    from annoloop.llm.annotate import few_shot_size
+
+    most = few_shot_size(llm_config(project), project.scheme)
+    return tuple(row for row in rows if row.annotation is not None)[:most]
 
 
 def llm_source(project: Project) -> LLMSource | ImportedSource | None:

@@ -62,7 +62,7 @@ def status(project: Project) -> Status:
         kind=section.kind,
         lang=section.lang,
         labels=section.labels,
-        splits={**store.example_counts()},
+        splits={str(split): count for split, count in store.example_counts().items()},
         excluded=store.excluded_count(),
         gold=gold,
         questions=store.progress().per_round,
