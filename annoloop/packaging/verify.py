@@ -124,7 +124,8 @@ def _constraints(python: Path) -> Path:
         is_local = "+" in found.version or (found.read_text("direct_url.json") is not None)
         if name and not is_local:
             pins[name.lower()] = found.version
-    path.write_text("".join(f"{name}=={version}\n" for name, version in sorted(pins.items())), encoding="utf8")
+    lines = (f"{name}=={version}\n" for name, version in sorted(pins.items()))
+    path.write_text("".join(lines), encoding="utf8")
     return path
 
 

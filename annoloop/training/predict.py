@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc
 
 _BEAM_WIDTH = 8
-_BEAM_DENSITY = 0.001
+_BEAM_DENSITY = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from annoloop.errors import TrainingError
-from annoloop.types import Kind
+from annoloop.types import KINDS, Kind
 
 if TYPE_CHECKING:
     from confection import Config
@@ -36,13 +36,14 @@ _SCORES: dict[Kind, str] = {
 class GoldSize:
     """What a recipe is fitted to: counts over the training gold."""
 
+    texts: int
     words: int
     span_lengths: tuple[int, ...]
 
 
 def default_recipes(kind: Kind, *, patterns: bool) -> tuple[str, ...]:
     """Names of the recipes that `train` tries; dev chooses among them."""
-    return ("ner_rules", *_DEFAULTS["ner"]) if kind == "ner" and patterns else _DEFAULTS[kind]
+    return ("ner_rules",) if kind == "ner" and patterns else _DEFAULTS[kind]
 
 
 def score_name(kind: Kind) -> str:
@@ -51,9 +52,9 @@ def score_name(kind: Kind) -> str:
 
 
 def measure(docs: Sequence[Doc]) -> GoldSize:
-    """Count the training gold: words, and the lengths of the spans of its span groups, in tokens."""
+    """Count the training gold: texts, words, and the lengths of the spans of its span groups, in tokens."""
     lengths = {len(span) for doc in docs for spans in doc.spans.values() for span in spans}
-    return GoldSize(sum(map(len, docs)), tuple(sorted(lengths)))
+    return GoldSize(len(docs), sum(map(len, docs)), tuple(sorted(lengths)))
 
 
 def is_own(recipe: str) -> bool:
@@ -61,11 +62,11 @@ def is_own(recipe: str) -> bool:
     return (FOLDER / f"{recipe}.cfg").is_file()
 
 
-def load_recipe(recipe: str) -> Config:
+def load_recipe(recipe: str, kind: Kind) -> Config:
     """Read a recipe by name, or any spaCy config by path, without resolving its variables.
 
     Raises:
-        TrainingError: there is no such recipe or file, or the file is no spaCy config.
+        TrainingError: there is no such recipe or file, it is for another kind, or is no spaCy config.
     """
     from spacy.util import load_config
 
@@ -77,9 +78,17 @@ def load_recipe(recipe: str) -> Config:
         config = load_config(path, interpolate=False)
     except (ValueError, OSError) as error:
         raise TrainingError(f"{path} is no spaCy config: {error}", hint="see spacy init config") from error
+    if is_own(recipe) and _kind_of(recipe) != kind:
+        fitting = ", ".join(sorted(f.stem for f in FOLDER.glob("*.cfg") if _kind_of(f.stem) == kind))
+        raise TrainingError(f"recipe {recipe} is not for kind {kind}", hint=f"name one of {fitting}")
     if missing := [name for name in ("nlp", "training", "components") if name not in config]:
         raise TrainingError(f"{path} has no section [{missing[0]}]", hint="see spacy init fill-config")
     return config
+
+
+def _kind_of(recipe: str) -> Kind:
+    """Our recipes begin with their kind, of which the longest counts."""
+    return max((kind for kind in KINDS if recipe.startswith(kind)), key=len)
 
 
 def fit_recipe(config: Config, *, own: bool, labels: Sequence[str], seed: int, size: GoldSize) -> None:
@@ -109,7 +118,12 @@ def _fit_component(component: dict[str, Any], size: GoldSize) -> None:
 
 
 def _steps(size: GoldSize, ceiling: int) -> dict[str, int]:
-    """Steps enough for some 12 passes in batches of about 500 words, in at most 20 evaluations."""
-    steps = min(max(12 * size.words // 500, 600), ceiling)
+    """Steps enough for some 15 passes over the gold, but not fewer than 200, in at most 20 evaluations.
+
+    By steps, not by passes alone: little gold needs many passes. A batch has about 1,000 words, or one
+    text where that is longer; two million words in all bound the time that long texts take.
+    """
+    batch = max(1000, size.words // size.texts)
+    steps = min(max(15 * size.words // batch, 200), ceiling, max(2_000_000 // batch, 40))
     every = max(steps // 20, 10)
-    return {"max_steps": steps, "eval_frequency": every, "patience": max(every * 8, 300)}
+    return {"max_steps": steps, "eval_frequency": every, "patience": max(every * 8, 100)}

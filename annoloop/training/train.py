@@ -25,14 +25,18 @@ from annoloop.training.recipe import (
     measure,
     score_name,
 )
-from annoloop.types import DevGold, Gold, GoldSet, LabelScheme, PoolGold
+from annoloop.types import Annotation, DevGold, Gold, GoldSet, LabelScheme, PoolGold, Span
 
 if TYPE_CHECKING:
     from confection import Config
+    from spacy.language import Language
     from spacy.tokens import Doc
 
 OnProgress = Callable[[str, int, int], None]
 """Called with what is going on (recipe, score on dev, seconds), steps done, and an estimate of all steps."""
+
+_PIECE = 400
+"""Tokens: longer texts are cut for the training of spans."""
 
 MAKING = "training"
 """The folder inside the model's that holds what it was made from. It never goes into a package."""
@@ -121,7 +125,7 @@ class _Run:
 
     def __init__(self, name: str, folder: Path, scheme: LabelScheme) -> None:
         self.name, self.folder, self.scheme = name, folder, scheme
-        self.config = load_recipe(name)
+        self.config = load_recipe(name, scheme.kind)
         self.score: float | None = None
         self.seconds = 0.0
 
@@ -140,8 +144,8 @@ class _Run:
         self.making.mkdir(parents=True)
         self.config["nlp"]["lang"] = self.config["nlp"].get("lang") or lang
         lang = self.config["nlp"]["lang"]
-        docs = _write_gold(learn, self.making / "train.spacy", self.scheme, lang)
-        _write_gold(judge, self.making / "dev.spacy", self.scheme, lang)
+        docs = _write_gold(learn, self.making / "train.spacy", self.scheme, lang, piece=_PIECE)
+        _write_gold(judge, self.making / "dev.spacy", self.scheme, lang, piece=None)
         fit_recipe(
             self.config, own=is_own(self.name), labels=self.scheme.labels, seed=seed, size=measure(docs)
         )
@@ -150,7 +154,7 @@ class _Run:
                 raise TrainingError(
                     f"recipe {self.name} needs patterns", hint="add the project's patterns.jsonl"
                 )
-            _write_patterns(patterns, self.making / "patterns.json")
+            _write_patterns(patterns, self.making / "patterns.json", lang)
             self.config["paths"]["patterns"] = "patterns.json"
         if any(block.get("factory") == LINEAR_FACTORY for block in self.config["components"].values()):
             shutil.copy(LINEAR_CODE, self.making)
@@ -176,28 +180,73 @@ class _Run:
         self.seconds = time.perf_counter() - started
 
 
-def _write_gold(items: Sequence[Gold], path: Path, scheme: LabelScheme, lang: str) -> list[Doc]:
+def _write_gold(
+    items: Sequence[Gold], path: Path, scheme: LabelScheme, lang: str, *, piece: int | None
+) -> list[Doc]:
     import spacy
     from spacy.tokens import DocBin
 
     nlp = spacy.blank(lang)
     nlp.max_length = max(nlp.max_length, *(len(g.example.text) + 1 for g in items))
-    docs = [to_doc(nlp, g.example.text, g.annotation, scheme) for g in items]
+    docs = []
+    for gold in items:
+        whole = (gold.example.text, gold.annotation)
+        parts = _pieces(nlp, *whole, size=piece) if piece and scheme.has_spans else [whole]
+        docs += [to_doc(nlp, text, annotation, scheme) for text, annotation in parts]
     DocBin(docs=docs).to_disk(path)
     return docs
 
 
-def _write_patterns(patterns: Path, path: Path) -> None:
-    """Write the lines of a pattern file as one JSON list: spaCy's rulers refuse the stream of lines."""
+def _pieces(
+    nlp: Language, text: str, annotation: Annotation, *, size: int
+) -> Iterator[tuple[str, Annotation]]:
+    """Cut a text before every `size`-th token, or earlier where a span would be cut.
+
+    A batch takes whole texts: one of 20,000 words would make every step that meets it forty times as
+    long. A span is found by the few words around it, so the rest of a long text is not missed.
+    """
+    doc = nlp.make_doc(text)
+    start = 0
+    while len(doc) - start > size:
+        end = start + size
+        while end > start and any(s.start < doc[end].idx < s.end for s in annotation.spans):
+            end -= 1
+        if end == start:
+            break
+        yield _piece(text, annotation, doc[start].idx, doc[end].idx)
+        start = end
+    if start < len(doc):
+        yield _piece(text, annotation, doc[start].idx, len(text))
+
+
+def _piece(text: str, annotation: Annotation, start: int, end: int) -> tuple[str, Annotation]:
+    inside = (span for span in annotation.spans if start <= span.start and span.end <= end)
+    moved = (Span(span.start - start, span.end - start, span.label) for span in inside)
+    return text[start:end], Annotation(spans=tuple(moved))
+
+
+def _write_patterns(patterns: Path, path: Path, lang: str) -> None:
+    """Write match patterns as an attribute ruler reads them: matched tokens carry the label as tag."""
+    import spacy
     import srsly
 
+    nlp = spacy.blank(lang)
     try:
         rows = [row for row in srsly.read_jsonl(patterns) if row]
-    except (ValueError, OSError) as error:
-        raise TrainingError(f"{patterns} cannot be read: {error}", hint="one JSON object a line") from error
-    srsly.write_json(
-        path, [{key: row[key] for key in ("label", "pattern", "id") if key in row} for row in rows]
-    )
+        rules = [rule for row in rows for rule in _tag_rules(nlp, row["label"], row["pattern"])]
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        hint = 'a line is {"label": …, "pattern": …}'
+        raise TrainingError(f"{patterns} cannot be read: {error!r}", hint=hint) from error
+    srsly.write_json(path, rules)
+
+
+def _tag_rules(nlp: Language, label: str, pattern: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if isinstance(pattern, str):
+        pattern = [{"ORTH": token.text} for token in nlp.make_doc(pattern)]
+    # How many tokens an operator takes is open: then only the first and the last are sure to be there.
+    is_open = any(key.upper() == "OP" for token in pattern for key in token)
+    places = (0, -1) if is_open else range(len(pattern))
+    return [{"patterns": [pattern], "attrs": {"TAG": label}, "index": place} for place in places]
 
 
 def _checkpoints(
