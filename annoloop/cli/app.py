@@ -41,7 +41,12 @@ def main() -> None:
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
-        app(arguments, standalone_mode=True)
+        try:
+            app(arguments, standalone_mode=True)
+        except SystemExit as ended:
+            if ended.code == STOPPED:  # Typer's own way out of Ctrl+C says nothing.
+                raise KeyboardInterrupt from None
+            raise
     except AnnoloopError as error:
         _fail(error.message, error.hint, debug)
     except KeyboardInterrupt:
