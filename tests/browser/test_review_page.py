@@ -89,6 +89,10 @@ def test_nothing_is_lost_or_doubled_by_reload_kill_or_offline(tmp_path, serve, p
     decide(page, "a xa x", seen)
     until(lambda: "Offline" in page.locator(".state").text_content(), "the page says that it is offline")
     assert "kept in this browser" in page.locator(".state").text_content()
+    page.wait_for_timeout(6000)  # Streamlit notices too, and would lay a dialog over the text.
+    page.locator(".t", has_text="wears").click(timeout=5000)
+    seen.append((on_screen(page), "accept"))
+    page.get_by_role("button", name="Accept").click(timeout=5000)
     server.start()
     all_saved(page)
     page.context.set_offline(True)
@@ -172,6 +176,7 @@ def test_categories_are_chosen_with_digits_and_none_is_accepted_unchosen(tmp_pat
     assert labels == [(("blame",), True), (("other",), True), (("praise",), False)]
 
 
+@pytest.mark.slow
 def test_two_annotators_never_get_the_same_text(tmp_path, serve, chromium) -> None:
     project, _ = brands(tmp_path, 60)
     address = serve(project).address
@@ -190,6 +195,23 @@ def test_two_annotators_never_get_the_same_text(tmp_path, serve, chromium) -> No
     by = {name: {answer.input_hash for answer in project.store.answers_in_force(name)} for name in seen}
     assert len(by["ben"]) == len(by["eva"]) == 16
     assert not by["ben"] & by["eva"]
+
+
+def test_a_closed_tab_leaves_its_texts_to_the_next_and_a_second_gets_others(tmp_path, serve, page) -> None:
+    project, _ = brands(tmp_path, 30)
+    address = serve(project).address
+    page.goto(address)
+    page.wait_for_selector(".t")
+    second = page.context.new_page()
+    second.goto(address)
+    second.wait_for_selector(".t")
+    shown = {on_screen(page), on_screen(second)}
+    assert len(shown) == 2
+    page.close()
+    third = second.context.new_page()
+    third.goto(address)
+    third.wait_for_selector(".t")
+    assert {on_screen(third), on_screen(second)} == shown
 
 
 def test_an_empty_project_says_which_command_comes_next(tmp_path, serve, page) -> None:

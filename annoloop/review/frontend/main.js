@@ -1,31 +1,14 @@
 // The component's entry: Streamlit calls the default export on every change of `data`.
 
-import { Queue, randomId } from "./queue.js";
+import { Queue } from "./queue.js";
 import { stringsFor } from "./strings.js";
 import { Synchronizer } from "./sync.js";
+import { tabName } from "./tab.js";
 import { View } from "./view.js";
 
 // Outside the component, so that a change of page and back loses nothing.
 const sessions = new Map();
 const views = new WeakMap();
-
-const CLIENT = "annoloop.client";
-
-/**
- * A name for this tab that a reload keeps and a duplicated tab does not: while the page lives, the name
- * is not in sessionStorage, which is what a duplicate copies.
- */
-function tabName() {
-  try {
-    const name = sessionStorage.getItem(CLIENT) || randomId();
-    sessionStorage.removeItem(CLIENT);
-    addEventListener("pagehide", () => sessionStorage.setItem(CLIENT, name));
-    addEventListener("pageshow", () => sessionStorage.removeItem(CLIENT));
-    return name;
-  } catch {
-    return randomId();
-  }
-}
 
 function localStore() {
   try {
@@ -37,15 +20,14 @@ function localStore() {
   }
 }
 
-let client = null;
-
 function sessionFor(data) {
   const name = `${data.project.id}.${data.annotator}`;
   if (!sessions.has(name)) {
-    client ||= tabName();
-    const queue = new Queue({ storage: localStore(), prefix: `annoloop.${name}.` });
+    const storage = localStore();
+    const prefix = `annoloop.${name}.`;
+    const queue = new Queue({ storage, prefix });
     const url = new URL(data.url, document.baseURI).href;
-    const synchronizer = new Synchronizer({ queue, client, url, token: data.token, onChange: () => {} });
+    const synchronizer = new Synchronizer({ queue, url, token: data.token, onChange: () => {} });
     addEventListener("pagehide", () => synchronizer.flush());
     addEventListener("online", () => synchronizer.sync());
     document.addEventListener("visibilitychange", () => {
@@ -57,15 +39,32 @@ function sessionFor(data) {
       if (!queue.safe && queue.unsaved.size) event.preventDefault();
     });
     sessions.set(name, { queue, synchronizer });
-    synchronizer.sync();
+    tabName(storage, prefix).then((client) => synchronizer.start(client));
   }
   const session = sessions.get(name);
   session.synchronizer.setToken(data.token);
   return session;
 }
 
+/**
+ * Streamlit's dialog about a lost connection makes the page below it inert. This page says itself that it
+ * is offline, and one can go on: the dialog is closed as it comes.
+ */
+function closeConnectionDialogs() {
+  for (const dialog of document.querySelectorAll('[data-testid="stDialog"]')) {
+    if (!/^\s*(Dismiss)?\s*Connection error/.test(dialog.textContent)) continue;
+    dialog.querySelector('[aria-label="Close"], [aria-label="Dismiss"]')?.click();
+  }
+}
+
+let watcher = null;
+
 export default function review({ data, parentElement }) {
   const session = sessionFor(data);
+  if (!watcher) {
+    watcher = new MutationObserver(closeConnectionDialogs);
+    watcher.observe(document.body, { childList: true });
+  }
   const known = views.get(parentElement);
   if (known && known.session === session) {
     known.view.update(data);

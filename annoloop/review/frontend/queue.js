@@ -105,9 +105,7 @@ export class Queue {
     if (!this.progress) return null;
     const round = this.current && this.progress.rounds[String(this.current.round)];
     const [done, open] = round || [this.progress.done, this.progress.open];
-    const latest = new Map();
-    for (const answer of this.unsaved.values()) latest.set(answer.task_hash, answer.retracted ? -1 : 1);
-    const pending = [...latest.values()].reduce((sum, step) => sum + step, 0);
+    const pending = [...this.unsaved.values()].reduce((sum, answer) => sum + (answer.retracted ? -1 : 1), 0);
     const all = done + open;
     return { done: Math.max(0, Math.min(all, done + pending)), all, inRound: Boolean(round) };
   }

@@ -30,15 +30,15 @@ export function helpSheet({ strings: s, labels, hasSpans }) {
 /** In place of a text: still loading, nothing asked yet, others have the rest, or all done. */
 export function allDone({ queue, data, strings: s, state }) {
   const { progress } = queue;
-  if (!progress) return screen("⏳", state === "saved" ? s.loading : s.offline(queue.unsaved.size));
-  if (!data.texts) return screen("🌱", s.emptyTitle, s.emptyTexts, command(data.commands.add, s), s.goesOn);
+  if (!progress) return screen("…", state === "saved" ? s.loading : s.offline(queue.unsaved.size));
+  if (!data.texts) return screen("+", s.emptyTitle, s.emptyTexts, command(data.commands.add, s), s.goesOn);
   if (progress.done + progress.open === 0) {
-    return screen("🌱", s.emptyTitle, s.emptyTasks, command(data.commands.loop, s), s.goesOn);
+    return screen("+", s.emptyTitle, s.emptyTasks, command(data.commands.loop, s), s.goesOn);
   }
   const open = progress.open - queue.unsaved.size;
   if (open > 0 && !queue.unsaved.size) return screen("☕", s.othersTitle, s.others(open));
   const here = queue.decided ? s.allDoneHere(queue.decided) : null;
-  return screen("🎉", s.allDone, here, s.allDoneNext, command(data.commands.loop, s), s.goesOn);
+  return screen("✓", s.allDone, here, s.allDoneNext, command(data.commands.loop, s), s.goesOn);
 }
 
 function screen(sign, title, ...lines) {

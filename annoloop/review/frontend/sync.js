@@ -14,8 +14,9 @@ const KEEPALIVE_BYTES = 60_000;
  * server could not save, `why` says it). `onChange` is called after every change of queue or state.
  */
 export class Synchronizer {
-  constructor({ queue, client, url, token, onChange, fetcher = fetch.bind(globalThis), clock = Date.now }) {
-    Object.assign(this, { queue, client, url, token, onChange, fetcher, clock });
+  constructor({ queue, url, token, onChange, fetcher = fetch.bind(globalThis), clock = Date.now }) {
+    Object.assign(this, { queue, url, token, onChange, fetcher, clock });
+    this.client = null;
     this.trouble = null;
     this.why = "";
     this.failures = 0;
@@ -24,6 +25,12 @@ export class Synchronizer {
     this.timer = null;
     this.lastSuccess = this.clock();
     this.lastUse = this.clock();
+  }
+
+  /** Begin; before the tab has its name nothing is sent. */
+  start(client) {
+    this.client = client;
+    return this.sync();
   }
 
   get state() {
@@ -53,7 +60,7 @@ export class Synchronizer {
 
   /** The tab is being closed or hidden: a last call that outlives it. */
   flush() {
-    if (!this.queue.unsaved.size) return;
+    if (!this.queue.unsaved.size || !this.client) return;
     const request = { ...this.queue.request(this.client), want: 0 };
     delete request.before;
     const body = JSON.stringify(request);
@@ -64,6 +71,7 @@ export class Synchronizer {
   async sync() {
     clearTimeout(this.timer);
     this.timer = null;
+    if (!this.client) return;
     if (this.inFlight) {
       this.again = true;
       return;

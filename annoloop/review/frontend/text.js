@@ -53,7 +53,10 @@ export class TextPane {
       for (; at < start; at += 1) block.append(...this.#token(at));
       const mark = el("mark", { style: `--c:${this.colour(span.label)}`, title: this.removeTitle(span.label) });
       for (; at < end; at += 1) mark.append(...this.#token(at, at === end - 1));
-      mark.append(el("span", { class: "tag" }, span.label));
+      const tag = el("span", { class: "tag" }, span.label);
+      // The label stays on the line of the last word, unless that is longer than a line may be.
+      const last = this.nodes[end - 1];
+      mark.append(this.tokens[end - 1][0].length > 30 ? tag : el("span", { class: "end" }, last, tag));
       block.append(mark);
       // The blank after a mark belongs to the line, not to the mark.
       if (this.tokens[end - 1][1]) block.append(" ");

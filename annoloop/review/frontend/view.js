@@ -17,7 +17,7 @@ export class View {
     this.hasSpans = this.kind === "ner" || this.kind === "spancat";
     this.labels = data.scheme.labels;
     this.active = 0;
-    this.shown = null;
+    this.shown = undefined;
     this.waiting = false;
     this.onKey = (event) => this.#key(event);
     this.onUse = () => synchronizer.used();
@@ -208,7 +208,7 @@ export class View {
     const s = this.strings;
     const why = s.blind[task.split];
     this.notice.className = why ? "notice blind" : "notice";
-    if (why) this.notice.replaceChildren(el("span", { "aria-hidden": "true" }, "🙈 "), why);
+    if (why) this.notice.replaceChildren(why);
     else if (task.suggestion) {
       const { source, score, spans } = task.suggestion;
       const sure = typeof score === "number" ? ` · ${score.toFixed(2)}` : "";
@@ -238,7 +238,7 @@ export class View {
 
   #undo() {
     if (this.queue.undo()) {
-      this.shown = null;
+      this.shown = undefined;
       this.#toast(this.strings.undone);
       this.render();
       this.synchronizer.push();
