@@ -67,14 +67,17 @@ def train(
     out: Path,
     recipes: Sequence[str] | None = None,
     patterns: Path | None = None,
+    with_dev: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Trained:
     """Train every recipe on `gold`, choose on `dev`, and put the best into the folder `out`.
 
     The same gold in any order with the same seed gives the same model. Gold that is not complete is left
     out. `recipes` are names or paths of spaCy configs (None: the defaults of the kind); `patterns` is a
-    file of spaCy match patterns for the recipes that use one. `out` is replaced at the end, in one
-    rename: a run that is stopped leaves it as it was.
+    file of spaCy match patterns for the recipes that use one. `with_dev` trains the best recipe once
+    more on `gold` and `dev` together, for as many steps as were best: a model for the held-out set or for
+    use, whose own answers on dev say nothing. `out` is replaced at the end, in one rename: a run that is
+    stopped leaves it as it was.
 
     Raises:
         TrainingError: nothing to learn from, or a recipe that does not work.
@@ -90,9 +93,16 @@ def train(
         for run in runs:
             run.prepare(learn, judge, lang=lang, seed=seed, patterns=patterns)
         with _own_randomness():
-            _train_all(runs, on_progress)
-        best = max(runs, key=lambda run: -1.0 if run.score is None else run.score)
-        _replace(best.folder, out)
+            _train_all(runs, on_progress, again=with_dev)
+            best = max(runs, key=lambda run: -1.0 if run.score is None else run.score)
+            made = best
+            if with_dev:
+                made = _Run(best.name, staging / "final", scheme)
+                made.prepare(
+                    [*learn, *judge], judge, lang=lang, seed=seed, patterns=patterns, steps=best.step
+                )
+                made.train(lambda _step, _score: None)
+        _replace(made.folder, out)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return Trained(out, best.name, best.score, tuple((run.name, run.score, run.seconds) for run in runs))
@@ -127,6 +137,7 @@ class _Run:
         self.name, self.folder, self.scheme = name, folder, scheme
         self.config = load_recipe(name, scheme.kind)
         self.score: float | None = None
+        self.step = 0
         self.seconds = 0.0
 
     @property
@@ -138,9 +149,19 @@ class _Run:
         return self.folder / MAKING
 
     def prepare(
-        self, learn: Sequence[Gold], judge: Sequence[Gold], *, lang: str, seed: int, patterns: Path | None
+        self,
+        learn: Sequence[Gold],
+        judge: Sequence[Gold],
+        *,
+        lang: str,
+        seed: int,
+        patterns: Path | None,
+        steps: int | None = None,
     ) -> None:
-        """Write the gold as spaCy reads it, the config fitted to it, and what else the recipe needs."""
+        """Write the gold as spaCy reads it, the config fitted to it, and what else the recipe needs.
+
+        `steps` fixes how long to train, without patience.
+        """
         self.making.mkdir(parents=True)
         self.config["nlp"]["lang"] = self.config["nlp"].get("lang") or lang
         lang = self.config["nlp"]["lang"]
@@ -149,6 +170,8 @@ class _Run:
         fit_recipe(
             self.config, own=is_own(self.name), labels=self.scheme.labels, seed=seed, size=measure(docs)
         )
+        if steps:
+            self.config["training"].update(max_steps=steps, eval_frequency=steps, patience=0)
         if "patterns" in self.config["paths"]:
             if patterns is None:
                 raise TrainingError(
@@ -171,7 +194,7 @@ class _Run:
             for step, scores, save in _checkpoints(self.config, self.making):
                 if save is not None:
                     save(self.folder)
-                    self.score = scores.get(score_name(self.scheme.kind))
+                    self.score, self.step = scores.get(score_name(self.scheme.kind)), step
                 on_step(step, self.score)
         except (ValueError, KeyError) as error:
             raise TrainingError(
@@ -314,8 +337,8 @@ def _made_here(config: Config) -> dict[str, str]:
     return {key: config["paths"][key] for key in ("train", "dev", "patterns") if key in config["paths"]}
 
 
-def _train_all(runs: Sequence[_Run], on_progress: OnProgress | None) -> None:
-    total = sum(run.max_steps for run in runs)
+def _train_all(runs: Sequence[_Run], on_progress: OnProgress | None, *, again: bool) -> None:
+    total = sum(run.max_steps for run in runs) + (max(run.max_steps for run in runs) if again else 0)
     done, started = 0, time.perf_counter()
     for run in runs:
 
@@ -329,7 +352,7 @@ def _train_all(runs: Sequence[_Run], on_progress: OnProgress | None) -> None:
         run.train(report)
         done += run.max_steps
     if on_progress:
-        on_progress("trained", total, total)
+        on_progress("training once more, on dev too" if again else "trained", done, total)
 
 
 @contextmanager

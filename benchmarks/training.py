@@ -1,0 +1,172 @@
+"""Train on all the gold of a published data set, and score once on its published test part.
+
+    python benchmarks/training.py fashion_brands FOLDER
+    python benchmarks/training.py customer_feedback_de FOLDER --peer
+
+FOLDER holds train.jsonl, dev.jsonl and test.jsonl (and patterns.jsonl where there are any). Recipes are
+chosen on dev; `--recipe` asks for one by name, `--seed` for another seed. `--with-dev` trains the chosen
+recipe once more on train and dev together. `--peer` also scores TF-IDF
+with logistic regression (fitted on train and dev) for categories, spaCy's default config for entities.
+Prints one JSON object a line on standard output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from annoloop.hashing import input_hash
+from annoloop.training.predict import load_model, predict
+from annoloop.training.train import MAKING, train
+from annoloop.types import Annotation, Counts, DevGold, Example, Gold, LabelScheme, PoolGold, Span, Split
+
+LANGUAGES = {"customer_feedback_de": "de"}
+
+
+def read(path: Path, split: Split) -> tuple[Gold, ...]:
+    found = {}
+    for line in path.read_text(encoding="utf8").splitlines():
+        row = json.loads(line)
+        spans = tuple(Span(**span) for span in row.get("spans", ()))
+        labels = (row["label"],) if "label" in row else ()
+        example = Example(input_hash(row["text"]), row["text"], split=split)
+        found.setdefault(example.input_hash, Gold(example, Annotation(labels, spans), blind=True))
+    return tuple(found.values())
+
+
+def scheme_of(gold: Sequence[Gold]) -> LabelScheme:
+    labels = {label for g in gold for label in g.annotation.labels}
+    names = {span.label for g in gold for span in g.annotation.spans}
+    return (
+        LabelScheme("textcat", tuple(sorted(labels))) if labels else LabelScheme("ner", tuple(sorted(names)))
+    )
+
+
+def scores(gold: Sequence[Gold], said: Sequence[Annotation], scheme: LabelScheme) -> dict[str, float]:
+    """Exact micro F of spans, or accuracy; macro-F over the labels of the gold beside it."""
+    per_label = dict.fromkeys(scheme.labels, Counts())
+    for truth, made in zip(gold, said, strict=True):
+        for label in scheme.labels:
+            right = {x for x in (*truth.annotation.spans, *truth.annotation.labels) if label in (x, _name(x))}
+            found = {x for x in (*made.spans, *made.labels) if label in (x, _name(x))}
+            counts = Counts(len(right & found), len(found - right), len(right - found))
+            per_label[label] = per_label[label] + counts
+    total = sum(per_label.values(), Counts())
+    every = [counts.f or 0.0 for counts in per_label.values() if counts.tp + counts.fn]
+    named = {"score": total.f, "precision": total.precision, "recall": total.recall}
+    rounded = {name: round(value or 0.0, 4) for name, value in named.items()}
+    return {**rounded, "macro_f": round(sum(every) / len(every), 4)}
+
+
+def _name(item: Span | str) -> str:
+    return item.label if isinstance(item, Span) else item
+
+
+def run(folder: Path, lang: str, arguments: argparse.Namespace) -> None:
+    learn, judge, test = (
+        read(folder / f"{part}.jsonl", split)
+        for part, split in (("train", "pool"), ("dev", "dev"), ("test", "held_out"))
+    )
+    scheme = scheme_of((*learn, *judge, *test))
+    patterns = folder / "patterns.jsonl"
+    with tempfile.TemporaryDirectory() as out:
+        made = train(
+            PoolGold(learn),
+            DevGold(judge),
+            scheme=scheme,
+            lang=lang,
+            seed=arguments.seed,
+            out=Path(out) / "model",
+            recipes=arguments.recipe,
+            patterns=patterns if patterns.is_file() else None,
+            with_dev=arguments.with_dev,
+            on_progress=lambda what, done, total: print(f"\r{what} {done}/{total}", end="", file=sys.stderr),
+        )
+        nlp = load_model(made.path)
+        started = time.perf_counter()
+        said = [p.annotation for p in predict(nlp, (g.example.text for g in test), scheme=scheme)]
+        seconds = time.perf_counter() - started
+        files = [file for file in made.path.rglob("*") if file.is_file() and MAKING not in file.parts]
+        tell(
+            approach=made.recipe,
+            dev=round(made.dev_score or 0.0, 4),
+            test=scores(test, said, scheme),
+            seconds={name: round(took) for name, _, took in made.tried},
+            words_per_second=round(sum(len(g.example.text.split()) for g in test) / seconds),
+            megabytes=round(sum(file.stat().st_size for file in files) / 1e6, 2),
+            tried={name: round(score or 0.0, 4) for name, score, _ in made.tried},
+        )
+    if arguments.peer:
+        peer = peer_entities if scheme.has_spans else peer_categories
+        tell(approach=peer.__name__, test=scores(test, peer(learn, judge, test, lang, scheme), scheme))
+
+
+def peer_categories(
+    learn: Sequence[Gold], judge: Sequence[Gold], test: Sequence[Gold], lang: str, scheme: LabelScheme
+) -> list[Annotation]:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline, make_union
+
+    model = make_pipeline(
+        make_union(
+            TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True),
+            TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True),
+        ),
+        LogisticRegression(C=10, class_weight="balanced", max_iter=200),
+    )
+    every = (*learn, *judge)
+    model.fit([g.example.text for g in every], [g.annotation.labels[0] for g in every])
+    return [Annotation((str(label),)) for label in model.predict([g.example.text for g in test])]
+
+
+def peer_entities(
+    learn: Sequence[Gold], judge: Sequence[Gold], test: Sequence[Gold], lang: str, scheme: LabelScheme
+) -> list[Annotation]:
+    """`spacy init config --pipeline ner --optimize efficiency`, 3,000 steps."""
+    from spacy.cli.init_config import init_config
+
+    config: Any = init_config(lang=lang, pipeline=["ner"], optimize="efficiency", silent=True)
+    config["training"]["max_steps"] = 3000
+    with tempfile.TemporaryDirectory() as out:
+        path = Path(out) / "config.cfg"
+        config.to_disk(path)
+        made = train(
+            PoolGold(tuple(learn)),
+            DevGold(tuple(judge)),
+            scheme=scheme,
+            lang=lang,
+            seed=0,
+            out=Path(out) / "model",
+            recipes=[str(path)],
+        )
+        return [p.annotation for p in predict(made.path, (g.example.text for g in test), scheme=scheme)]
+
+
+def tell(**what: object) -> None:
+    print(json.dumps(what, ensure_ascii=False), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("name")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--recipe", action="append")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--lang")
+    parser.add_argument("--with-dev", action="store_true")
+    parser.add_argument("--peer", action="store_true")
+    arguments = parser.parse_args()
+    run(arguments.folder, arguments.lang or LANGUAGES.get(arguments.name, "en"), arguments)
+
+
+if __name__ == "__main__":
+    main()
