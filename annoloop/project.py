@@ -18,6 +18,15 @@ from annoloop.store.store import Store
 from annoloop.types import DevGold, Example, Gold, HeldOutGold, LabelScheme, PoolGold, Suggestion, Task
 
 
+_NOT_FOR_GIT = """# What annoloop keeps or makes here; back the store up, but not with git.
+project.sqlite*
+models/
+dist/
+.annoloop.lock
+.review.key
+"""
+
+
 @dataclass(frozen=True)
 class Project:
     """A project folder, opened. Texts enter and wait in `store`; models go to `models/`."""
@@ -53,6 +62,9 @@ class Project:
         if definitions:
             section["definitions"] = dict(definitions)
         write_settings(folder, values)
+        ignore = folder / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text(_NOT_FOR_GIT, encoding="utf8")
         return cls.open(folder)
 
     @classmethod
