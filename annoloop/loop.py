@@ -56,7 +56,7 @@ def run_loop(
     Raises:
         AnnoloopError: something the user can mend; what was done so far is kept.
     """
-    require_texts(project)
+    require_texts(project, known=oracle)
     loop = _Loop(project, oracle, batch or project.settings.selection.batch, wait, on_progress)
     rounds = max_rounds or gate_plan(project).rounds
     gate_plan(project, rounds=rounds)
@@ -86,6 +86,13 @@ class _Loop:
     def ask_blind(self) -> Iterator[Event]:
         """Held-out and dev texts first: nothing can be judged without them."""
         limit = None if self.oracle else self.project.settings.review.blind_texts
+        few, least = self.project.store.example_counts()["held_out"], gate_plan(self.project).min_texts
+        if few < least and not self.project.store.fact(FROZEN_FACT):
+            yield Event(
+                "note",
+                f"only {few} held-out texts, and no verdict is given on fewer than {least}: "
+                "add more texts before the first round, or go on for a model without a verdict",
+            )
         ask_blind(self.project, limit=limit, known=self.oracle)
         yield from self.answered(BLIND_ROUND, "held-out and dev texts, blind")
         if not self.ended:
@@ -104,7 +111,8 @@ class _Loop:
                 return
         why = why_no_llm(self.project)
         if why is None:
-            llm_source(self.project)  # A server that is down is found out before anybody is asked to label.
+            # A server that is down is found out before anybody is asked to label for nothing.
+            llm_source(self.project, connect=not self.project.store.rounds())
         else:
             yield Event("note", f"no LLM to beat: {why}")
 

@@ -5,14 +5,13 @@ import re
 import shutil
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from fake_llm import FakeLLM
 from small_project import LABELS, PATTERNS, expert, feedback, small_project, write_rows
 
 import annoloop.loop as loop_module
-from annoloop.errors import AnnoloopError, TrainingError
+from annoloop.errors import AnnoloopError
 from annoloop.loop import run_loop
 from annoloop.project import Project
 from annoloop.steps.add import add
@@ -45,7 +44,9 @@ def _without_the_wheel(monkeypatch):
 
 
 def turn(project, rows=ROWS, *, batch=50, max_rounds=2, **options):
-    return list(run_loop(project, oracle=expert(project, rows), batch=batch, max_rounds=max_rounds, **options))
+    return list(
+        run_loop(project, oracle=expert(project, rows), batch=batch, max_rounds=max_rounds, **options)
+    )
 
 
 def happened(events):
@@ -97,9 +98,11 @@ def test_no_llm_call_is_paid_twice(whole):
     assert max(whole[-1].values()) == 1
 
 
-@pytest.mark.parametrize("number", range(11))
+@pytest.mark.parametrize(
+    "number", [n if n in (0, 3, 7, 9) else pytest.param(n, marks=pytest.mark.slow) for n in range(11)]
+)
 def test_killed_at_an_event_and_started_again_it_ends_the_same(whole, number):
-    fake, project, events, copies, all_paid = whole
+    fake, project, _, copies, all_paid = whole
     folder, before = copies[number]
     history, fake.history = fake.history, []
     try:
@@ -141,7 +144,7 @@ def test_a_finished_loop_run_again_changes_nothing(whole):
 
 
 def test_more_rounds_go_on_from_the_last_and_may_claim_nothing(whole, tmp_path):
-    fake, _, _, copies, _ = whole
+    _, _, _, copies, _ = whole
     again = Project.open(shutil.copytree(copies[-1][0], tmp_path / "more"))
     result = turn(again, max_rounds=3)[-1].result
     assert [record.number for record in result.rounds] == [1, 2, 3]
@@ -160,7 +163,11 @@ def test_without_an_llm_the_loop_says_so(tmp_path):
 def matched():
     words = {"Aufzug": r"\b(aufzug|aufzüge|fahrstuhl)\b", "Rolltreppe": r"\brolltreppen?\b"}
     rows = [row for row in feedback(900) if row["label"] in words]
-    clear = [row for row in rows if [n for n, w in words.items() if re.search(w, row["text"].lower())] == [row["label"]]]
+    clear = [
+        row
+        for row in rows
+        if [n for n, w in words.items() if re.search(w, row["text"].lower())] == [row["label"]]
+    ]
     return clear[:240]
 
 
@@ -169,7 +176,8 @@ def test_where_rules_suffice_the_loop_ends_unless_told_otherwise(tmp_path):
     project = small_project(tmp_path / "run", rows, labels=LABELS[:2], rules="target = 0.7")
     write_rows(project.patterns, PATTERNS)
     events = turn(project, rows)
-    assert happened(events) == ["asked", "rules", "done"]
+    assert happened(events) == ["note", "asked", "rules", "done"]
+    assert "no verdict is given on fewer than 100" in events[0].message
     assert re.search(r"score [01]\.\d+ on \d+ dev texts", events[-1].result.verdict.reason)
     assert events[-1].result.verdict.decision == "rules_suffice"
     assert not project.store.rounds()
@@ -278,8 +286,9 @@ def test_an_expert_that_knows_part_of_the_texts_answers_that_part(tmp_path):
 
 def test_an_expert_that_knows_no_held_out_text_is_refused_before_anything_is_done(tmp_path):
     project = small_project(tmp_path / "run", ROWS)
-    with pytest.raises(AnnoloopError, match="none of the .* held-out texts"):
-        turn(project, [{"text": "Ein anderer Text", "label": "Aufzug"}])
+    held_out = {example.text for example in project.store.examples(split="held_out")}
+    with pytest.raises(AnnoloopError, match=r"none of the \d+ texts to judge by"):
+        turn(project, [row for row in ROWS if row["text"] not in held_out])
     assert not project.store.rounds()
     assert not project.store.answer_count()
 
@@ -287,7 +296,7 @@ def test_an_expert_that_knows_no_held_out_text_is_refused_before_anything_is_don
 def test_an_expert_that_knows_no_pool_text_is_named(tmp_path):
     project = small_project(tmp_path / "run", ROWS)
     pool = {example.text for example in project.store.examples(split="pool")}
-    with pytest.raises(TrainingError, match="pool"):
+    with pytest.raises(AnnoloopError, match=r"none of the \d+ texts to learn from"):
         turn(project, [row for row in ROWS if row["text"] not in pool])
 
 
@@ -299,7 +308,7 @@ def test_a_label_that_never_occurs_does_no_harm(tmp_path):
     assert latest_model(project) is not None
 
 
-def test_the_llm_sees_no_text_before_anybody_is_asked_and_a_dead_server_is_named(tmp_path):
+def test_a_dead_server_is_named_before_anybody_labels_a_batch(tmp_path):
     with FakeLLM(mostly_right) as fake:
         project = small_project(tmp_path / "run", ROWS, server=fake)
     with pytest.raises(AnnoloopError, match=r"127\.0\.0\.1"):

@@ -86,4 +86,13 @@ def _plain(project: Any, event: Any) -> dict[str, Any]:
         return result
     from annoloop.steps.status import status
 
-    return {**status(project).to_json(), "waiting": event.message if event else None}
+    # Nothing is judged yet: the same keys as of a judged loop, so that a script need not know.
+    waiting = event.message if event else None
+    gold = project.held_out_gold()
+    return {
+        **status(project).to_json(),
+        "held_out": {"texts": len(gold), "assisted": sum(not item.blind for item in gold)},
+        "leaderboard": [],
+        "verdict": {"decision": "refused", "reason": waiting, "p_value": None, "alpha": None},
+        "waiting": waiting,
+    }

@@ -9,7 +9,7 @@ from annoloop.errors import BlindnessError, LLMError
 from annoloop.hashing import input_hash
 from annoloop.llm.answers import AnswerCache, LLMResult
 from annoloop.llm.asking import OWN_TASKS, make_question, result_of
-from annoloop.llm.endpoint import REACHES
+from annoloop.llm.endpoint import REACHES, check_answers
 from annoloop.llm.model import ModelSettings, OpenAIModel, model_settings
 from annoloop.llm.questions import CategoryQuestion, Shot, SpanQuestion
 from annoloop.types import Annotation, DevGold, Example, Gold, GoldSet, HeldOutGold, LabelScheme, PoolGold
@@ -116,8 +116,10 @@ def is_own_model(config: Mapping[str, Any]) -> bool:
     return bool((config.get("model") or {}).get("@llm_models", OWN_MODEL) == OWN_MODEL)
 
 
-def check_llm(config: Mapping[str, Any], *, allow_remote: str = "loopback") -> None:
+def check_llm(config: Mapping[str, Any], *, allow_remote: str = "loopback", connect: bool = False) -> None:
     """Look, without asking anything, whether the block's model could be asked.
+
+    With `connect` also whether its server takes a connection, through which nothing is sent.
 
     Raises:
         LLMError: no LLM is configured, texts may not go there, or something is missing, with what to do.
@@ -125,7 +127,9 @@ def check_llm(config: Mapping[str, Any], *, allow_remote: str = "loopback") -> N
     if not is_own_model(config):
         _refuse_foreign(config, allow_remote)
         return
-    OpenAIModel(_settings(config, allow_remote)).check()
+    endpoint = OpenAIModel(_settings(config, allow_remote)).check()
+    if connect and endpoint is not None:
+        check_answers(endpoint)
 
 
 def few_shot_size(config: Mapping[str, Any], scheme: LabelScheme) -> int:

@@ -104,6 +104,25 @@ def check_reach(endpoint: Endpoint, allow_remote: str) -> None:
     )
 
 
+def check_answers(endpoint: Endpoint, *, seconds: float = 5.0) -> None:
+    """Open a connection and close it, sending nothing.
+
+    Raises:
+        LLMError: none of the host's addresses takes a connection.
+    """
+    reason = f"the name {endpoint.host} cannot be resolved"
+    for address in endpoint.addresses:
+        try:
+            socket.create_connection((address, endpoint.port), timeout=seconds).close()
+            return
+        except OSError as error:
+            reason = error.strerror or str(error)
+    raise LLMError(
+        f"the LLM server at {endpoint.base_url} does not answer: {reason}",
+        hint="is it running? To go on without an LLM set [llm.model] base_url = null",
+    )
+
+
 def api_key(endpoint: Endpoint, api_key_env: str | None) -> str | None:
     """The key to send, from the environment: of the variable that the settings name, else none.
 

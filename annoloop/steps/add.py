@@ -80,6 +80,10 @@ def add(
     if bad and not skip_bad:
         hint = "mend them, or leave them out with --skip-bad; nothing was added"
         raise FormatError(_bad_message(bad), hint=hint)
+    if gold and not any(_is_gold(row) for row in rows):
+        named = ", ".join(str(path) for path in files)
+        hint = "leave --gold out to add the texts alone; for CSV name the --label-column"
+        raise FormatError(f"{named}: not one row has labels that could be gold", hint=hint)
     rows = rows if sample is None else _sampled(rows, sample, project.settings.training.seed)
     texts = {input_hash(row.text): row for row in reversed(rows)}
     known = project.store.known_hashes(texts)
@@ -153,12 +157,16 @@ def _plan(project: Project, new: Mapping[str, Row], forced: Split | None) -> Spl
     )
 
 
+def _is_gold(row: Row) -> bool:
+    return row.annotation is not None and row.complete and row.verdict in (None, "accept")
+
+
 def _import_gold(project: Project, rows: Sequence[Row], blind: bool) -> int:
     scheme = project.scheme
     seq = project.store.answer_count() + 1
     answers: dict[str, Answer] = {}
     for row in rows:
-        if row.annotation is None or not row.complete or row.verdict not in (None, "accept"):
+        if row.annotation is None or not _is_gold(row):
             continue
         text_hash = input_hash(row.text)
         identity = input_hash(f"{IMPORT}\x1f{text_hash}\x1f{row.annotation!r}\x1f{blind}")
@@ -177,5 +185,6 @@ def _import_gold(project: Project, rows: Sequence[Row], blind: bool) -> int:
                 blind=blind,
             ),
         )
+    before = project.store.answer_count()
     project.store.save_answers(list(answers.values()))
-    return len(answers)
+    return project.store.answer_count() - before

@@ -181,11 +181,30 @@ def answer_with(project: Project, oracle: Any, number: int) -> tuple[int, int]:
     return len(known), len(answers) - len(known)
 
 
-def require_texts(project: Project) -> None:
-    """Raise where the project has no texts to learn from or to judge by."""
+def require_texts(project: Project, *, known: Container[str] | None = None) -> None:
+    """Raise where the project has no texts to learn from, to choose by, or to judge by.
+
+    `known` holds the input hashes that a simulated expert can answer: it must know some of each, unless
+    they have answers already.
+    """
     counts = project.store.example_counts()
-    if not counts["pool"] or not counts["held_out"]:
+    missing = [_SPLIT_NAMES[split] for split, count in counts.items() if not count]
+    if missing:
         raise AnnoloopError(
-            f"{project.folder}: {counts['pool']} texts to learn from, {counts['held_out']} held out",
-            hint="add more texts first: annoloop add PROJECT FILE",
+            f"{project.folder} has {sum(counts.values())} texts, none of them {' and none '.join(missing)}",
+            hint="add more texts: annoloop add PROJECT FILE; or choose where they go with --split",
         )
+    if known is None:
+        return
+    for split, count in counts.items():
+        examples = project.store.examples(split=split)
+        if _answerable(examples, known):
+            continue
+        if not project.store.answers_in_force(hashes=[eg.input_hash for eg in examples]):
+            raise AnnoloopError(
+                f"the simulated expert knows none of the {count} texts {_SPLIT_NAMES[split]}",
+                hint="give it gold of these very texts, character by character; --oracle may be repeated",
+            )
+
+
+_SPLIT_NAMES = {"pool": "to learn from", "dev": "to choose by (dev)", "held_out": "to judge by (held out)"}

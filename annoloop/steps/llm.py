@@ -118,8 +118,10 @@ def _from_file(project: Project) -> tuple[Row, ...]:
     return tuple(row for row in rows if row.annotation is not None)[:most]
 
 
-def llm_source(project: Project) -> LLMSource | ImportedSource | None:
+def llm_source(project: Project, *, connect: bool = False) -> LLMSource | ImportedSource | None:
     """The project's LLM: imported answers where there are some, else the configured one; None without any.
+
+    With `connect` its server must take a connection; without, answers that are kept need no server.
 
     Raises:
         LLMError: an LLM is configured but cannot be asked (not reachable, not allowed).
@@ -132,7 +134,7 @@ def llm_source(project: Project) -> LLMSource | ImportedSource | None:
     from annoloop.llm.annotate import check_llm, describe
 
     config, lang = llm_config(project), project.settings.project.lang
-    check_llm(config, allow_remote=project.settings.privacy.allow_remote)
+    check_llm(config, allow_remote=project.settings.privacy.allow_remote, connect=connect)
     shown, name = few_shot(project), describe(config, project.scheme, lang=lang)
     shaped = [config, name, lang, project.scheme.labels, dict(project.scheme.definitions)]
     shots = [[row.text, annotation_to_json(row.annotation)] for row in shown if row.annotation is not None]
