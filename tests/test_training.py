@@ -74,7 +74,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("quick")
     for name in ("ner", "ner_rules", "spancat", "textcat_bow", "textcat_multilabel_bow"):
         config = spacy.util.load_config(FOLDER / f"{name}.cfg", interpolate=False)
-        config["training"].update(max_steps=60, eval_frequency=20, patience=0)
+        config["training"].update(max_steps=40, eval_frequency=20, patience=0)
         for settings in config["initialize"].get("components", {}).values():
             settings.pop("labels", None)
         config.to_disk(folder / f"{name}.cfg")
@@ -291,6 +291,15 @@ def test_what_cannot_be_trained_says_so_and_leaves_nothing(
         train(pool(learn), judge, scheme=scheme, lang="en", seed=0, out=tmp_path / "m", recipes=recipes)
     assert caught.value.hint
     assert list(tmp_path.iterdir()) == []
+
+
+def test_with_dev_learns_from_dev_and_scores_before(tmp_path: Path) -> None:
+    learn, judge = pool(CAT_PAIRS), dev([("Please renew my visa", Annotation(("unseen",)))])
+    settings = {"scheme": TEXTCAT, "lang": "en", "seed": 0, "recipes": ["textcat_linear"]}
+    for with_dev, label in ((False, "heating trains"), (True, "unseen")):
+        made = train(learn, judge, out=tmp_path / "model", with_dev=with_dev, **settings)
+        assert made.dev_score == 0.0
+        assert next(predict(made.path, ["renew my visa"], scheme=TEXTCAT)).annotation.labels[0] in label
 
 
 def test_incomplete_gold_is_left_out(tmp_path: Path) -> None:
