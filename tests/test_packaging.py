@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -109,6 +111,20 @@ def test_apply_keeps_the_order_on_two_cores(model: Path) -> None:
     assert said == [prediction.annotation for prediction in predict(model, texts, scheme=SCHEME)]
     assert list(apply(model, texts, scheme=SCHEME, n_process=2, batch_size=5)) == said
     assert {label for annotation in said for label in annotation.labels} == set(SCHEME.labels)
+
+
+def test_apply_needs_nothing_imported_before(model: Path) -> None:
+    program = f"""
+import sys
+from pathlib import Path
+from annoloop.packaging.apply import apply
+from annoloop.types import LabelScheme
+scheme = LabelScheme("textcat", ("Heizung", "Bahn"))
+print([a.labels for a in apply(Path({str(model)!r}), ["Therme kaputt"], scheme=scheme)])
+assert not [name for name in sys.modules if name.startswith("annoloop.training")]
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout == "[('Heizung',)]\n", done.stderr
 
 
 def test_what_cannot_be_packaged_says_so(tmp_path: Path, model: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from annoloop.corpus.spacy_io import from_doc
 from annoloop.errors import PackagingError
+from annoloop.packaging.export import MAKING
 from annoloop.types import Annotation, LabelScheme
 
 if TYPE_CHECKING:
@@ -35,7 +36,11 @@ def apply(
 
 def _load(name: Path | str) -> Language:
     import spacy
+    from spacy.util import import_file
 
+    # A package brings the code of its components; a project's model has it beside its training config.
+    for code in sorted((Path(name) / MAKING).glob("*.py")):
+        import_file(code.stem, code)
     try:
         return spacy.load(name)
     except OSError as error:

@@ -6,6 +6,7 @@ It imports spaCy and nothing of annoloop, which is not there. Called with two pa
 
 import json
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def main(task: Path, said: Path) -> None:
     nlp = spacy.load(asked["package"])
     nlp.max_length = max(nlp.max_length, 100_000_000)
     made = [annotate(doc, asked["kind"], asked["labels"]) for doc in nlp.pipe(asked["texts"])]
-    said.write_text(json.dumps({"spacy": spacy.__version__, "annotations": made}), encoding="utf8")
+    said.write_text(json.dumps({"spacy": version("spacy"), "annotations": made}), encoding="utf8")
 
 
 if __name__ == "__main__":
