@@ -17,7 +17,6 @@ from annoloop.store.gold import gold_from_answers
 from annoloop.store.store import Store
 from annoloop.types import DevGold, Example, Gold, HeldOutGold, LabelScheme, PoolGold, Suggestion, Task
 
-
 _NOT_FOR_GIT = """# What annoloop keeps or makes here; back the store up, but not with git.
 project.sqlite*
 models/
@@ -50,8 +49,10 @@ class Project:
 
         Raises:
             SettingsError: the folder is a project already, or a value is wrong; nothing is written then.
+            SchemeError: there are too few labels; nothing is written then.
         """
         folder = Path(folder)
+        _require_labels(folder, kind, labels, "name them, one --label each")
         section: dict[str, Any] = {
             "name": name or folder.resolve().name,
             "kind": kind,
@@ -78,12 +79,7 @@ class Project:
         folder = Path(folder)
         settings = load_settings(folder)
         scheme = settings.project.scheme()
-        least = 2 if scheme.kind == "textcat" else 1
-        if len(scheme.labels) < least:
-            raise SchemeError(
-                f"{folder}: a project of kind {scheme.kind} needs at least {least} label(s)",
-                hint="add them to [project] labels in annoloop.cfg",
-            )
+        _require_labels(folder, scheme.kind, scheme.labels, "add them to [project] labels in annoloop.cfg")
         return cls(folder, settings, scheme)
 
     @cached_property
@@ -148,3 +144,9 @@ class Project:
         examples = self.store.examples(split=split)
         answers = self.store.answers_in_force(hashes=[eg.input_hash for eg in examples])
         return gold_from_answers(examples, answers, self.scheme)
+
+
+def _require_labels(folder: Path, kind: str, labels: Sequence[str], hint: str) -> None:
+    least = 2 if kind == "textcat" else 1
+    if len(labels) < least:
+        raise SchemeError(f"{folder}: a project of kind {kind} needs at least {least} label(s)", hint=hint)
