@@ -41,14 +41,22 @@ class Oracle:
             self._gold.setdefault(input_hash(text), annotation)
 
     @classmethod
-    def load(cls, *paths: Path, scheme: LabelScheme, lang: str) -> Oracle:
-        """Read files of labelled texts, in any format that the corpus reads.
+    def load(
+        cls,
+        *paths: Path,
+        scheme: LabelScheme,
+        lang: str,
+        text_column: str | None = None,
+        label_column: str | None = None,
+    ) -> Oracle:
+        """Read files of labelled texts, in any format that the corpus reads; the columns are for CSV and TSV.
 
         Raises:
             FormatError: a line cannot be read, or no line has labels.
         """
         warnings: list[str] = []
-        gold = [item for path in paths for item in _labelled(path, scheme, lang, warnings)]
+        columns = (text_column, label_column)
+        gold = [item for path in paths for item in _labelled(path, scheme, lang, columns, warnings)]
         if not gold:
             named = ", ".join(str(path) for path in paths)
             raise FormatError(f"{named}: not one labelled text", hint="an oracle needs a file of gold labels")
@@ -101,7 +109,7 @@ def _parts(annotation: Annotation) -> set[Span | str]:
 
 
 def _labelled(
-    path: Path, scheme: LabelScheme, lang: str, warnings: list[str]
+    path: Path, scheme: LabelScheme, lang: str, columns: tuple[str | None, str | None], warnings: list[str]
 ) -> Iterator[tuple[str, Annotation]]:
     """Text and labels of every row that has labels; what is odd goes to `warnings`."""
     import spacy
@@ -111,7 +119,16 @@ def _labelled(
 
     nlp = spacy.blank(lang)
     first: dict[str, tuple[int, Annotation]] = {}
-    for row in read_rows(path, scheme=scheme, lang=lang, borders=False):
+    text_column, label_column = columns
+    rows = read_rows(
+        path,
+        scheme=scheme,
+        lang=lang,
+        text_column=text_column,
+        label_column=label_column,
+        borders=False,
+    )
+    for row in rows:
         if isinstance(row, BadRow):
             raise FormatError(str(row), hint="mend the gold file: an oracle that guesses is no oracle")
         if row.annotation is None or not row.complete or row.verdict not in (None, "accept"):

@@ -1,5 +1,6 @@
 """The command line as a new user meets it: what it says, how it ends, what it leaves behind."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from small_project import LABELS, expert, feedback, settings, small_project, wri
 
 from annoloop.cli import main
 from annoloop.project import Project
+from annoloop.steps.export import Exported
 
 ROWS = feedback(60)
 COMMANDS = (
@@ -372,3 +374,20 @@ def test_debug_shows_the_traceback(tmp_path):
 def test_settings_prints_what_is_read(annoloop):
     code, out, _ = annoloop("settings")
     assert code == 0 and "[gate]" in out and "alpha = 0.05" in out
+
+
+def test_gold_and_answers_in_a_table_with_columns_of_other_names(annoloop, tmp_path, monkeypatch):
+    made = Exported(tmp_path / "small.whl", "de_small", 0, "no environment")
+    monkeypatch.setattr("annoloop.loop.export", lambda *_, **__: made)
+    folder = small_project(tmp_path / "p", ROWS).folder
+    table = tmp_path / "gold.csv"
+    with table.open("w", encoding="utf-8-sig", newline="") as stream:
+        writer = csv.writer(stream, delimiter=";")
+        writer.writerows([["body", "topic"], *([row["text"], row["label"]] for row in ROWS)])
+    columns = ("--text-column", "body", "--label-column", "topic")
+    refused(annoloop("loop", folder, "--oracle", table), "body", "--text-column")
+    refused(annoloop("llm", "import", folder, table), "body", "--text-column")
+    assert annoloop("llm", "import", folder, table, *columns)[0] == 0
+    code, out, err = annoloop("loop", folder, "--oracle", table, *columns, "--max-rounds", "1", "--no-wait")
+    assert code == 0, err
+    assert "answered by the simulated expert" in out

@@ -28,6 +28,8 @@ def import_answers(
     project: ProjectFolder,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Texts with the LLM's labels, as for add.")],
     name: Annotated[str | None, typer.Option(help="The LLM's name; by default the file's.")] = None,
+    text_column: Annotated[str | None, typer.Option(help="CSV, TSV: the column of the texts.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="CSV, TSV: the column of the categories.")] = None,
     skip_bad: SkipBad = False,
 ) -> None:
     """Take an LLM's answers made elsewhere as the LLM baseline."""
@@ -35,5 +37,12 @@ def import_answers(
     from annoloop.steps.llm import import_llm_answers
 
     opened = Project.open(project)
-    count = import_llm_answers(opened, file, name=name or file.stem, skip_bad=skip_bad)
+    count = import_llm_answers(
+        opened,
+        file,
+        name=name or file.stem,
+        text_column=text_column,
+        label_column=label_column,
+        skip_bad=skip_bad,
+    )
     typer.echo(f"{count} texts have an answer of {name or file.stem}; it is the LLM baseline now")

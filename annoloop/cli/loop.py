@@ -18,6 +18,12 @@ def loop(
         list[Path] | None,
         typer.Option(help="A file of gold labels, from which a simulated expert answers; may be repeated."),
     ] = None,
+    text_column: Annotated[
+        str | None, typer.Option(help="CSV, TSV given to --oracle: the column of the texts.")
+    ] = None,
+    label_column: Annotated[
+        str | None, typer.Option(help="CSV, TSV given to --oracle: the column of the categories.")
+    ] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Texts a round; by default the settings'.")] = None,
     max_rounds: Annotated[
         int | None, typer.Option(min=1, help="Rounds at most; fixed for the gate by the first run.")
@@ -39,7 +45,7 @@ def loop(
     from annoloop.project import Project
 
     opened = Project.open(project)
-    expert = _oracle(opened, oracle)
+    expert = _oracle(opened, oracle, text_column, label_column)
     with narrating(to_stderr=as_json) as narrator, opened.exclusive("run the loop"):
         events = run_loop(
             opened,
@@ -62,12 +68,18 @@ def loop(
         show(opened, last.result)
 
 
-def _oracle(project: Any, paths: list[Path] | None) -> Any:
+def _oracle(project: Any, paths: list[Path] | None, text_column: str | None, label_column: str | None) -> Any:
     if not paths:
         return None
     from annoloop.oracle import Oracle
 
-    expert = Oracle.load(*paths, scheme=project.scheme, lang=project.settings.project.lang)
+    expert = Oracle.load(
+        *paths,
+        scheme=project.scheme,
+        lang=project.settings.project.lang,
+        text_column=text_column,
+        label_column=label_column,
+    )
     for warning in expert.warnings[:10]:
         typer.echo(f"note: {warning}", err=True)
     if len(expert.warnings) > 10:

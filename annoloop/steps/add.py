@@ -141,7 +141,7 @@ def _bad_message(bad: Sequence[BadRow]) -> str:
     listed = [str(row) for row in bad[:SHOWN_BAD_ROWS]]
     if len(bad) > SHOWN_BAD_ROWS:
         listed.append(f"and {len(bad) - SHOWN_BAD_ROWS} more")
-    return "\n".join([f"{len(bad)} row(s) cannot be taken:", *listed, ""]) if len(bad) > 1 else listed[0]
+    return "\n".join([f"{len(bad)} row(s) cannot be taken:", *listed]) if len(bad) > 1 else listed[0]
 
 
 def _plan(project: Project, new: Mapping[str, Row], forced: Split | None) -> SplitPlan:

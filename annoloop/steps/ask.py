@@ -192,7 +192,8 @@ def require_texts(project: Project, *, known: Container[str] | None = None) -> N
     if missing:
         raise AnnoloopError(
             f"{project.folder} has {sum(counts.values())} texts, none of them {' and none '.join(missing)}",
-            hint="add more texts: annoloop add PROJECT FILE; or choose where they go with --split",
+            hint="add more texts, or choose where they go with --split: annoloop add PROJECT FILE "
+            "(texts that are nearly the same stay on one side)",
         )
     if known is None:
         return

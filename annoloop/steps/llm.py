@@ -157,7 +157,15 @@ def why_no_llm(project: Project) -> str | None:
     return None
 
 
-def import_llm_answers(project: Project, path: Path, *, name: str, skip_bad: bool = False) -> int:
+def import_llm_answers(
+    project: Project,
+    path: Path,
+    *,
+    name: str,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    skip_bad: bool = False,
+) -> int:
     """Take an LLM's answers made elsewhere as the project's LLM baseline; returns for how many texts.
 
     Rows are matched by text. Raises FormatError on the first bad row unless `skip_bad`, and where not one
@@ -165,7 +173,15 @@ def import_llm_answers(project: Project, path: Path, *, name: str, skip_bad: boo
     """
     said: dict[str, Annotation | None] = {}
     details: dict[str, Any] = {}
-    for row in read_rows(path, scheme=project.scheme, lang=project.settings.project.lang, borders=False):
+    rows = read_rows(
+        path,
+        scheme=project.scheme,
+        lang=project.settings.project.lang,
+        text_column=text_column,
+        label_column=label_column,
+        borders=False,
+    )
+    for row in rows:
         if isinstance(row, BadRow):
             if not skip_bad:
                 raise FormatError(f"{row.path}, line {row.line}: {row.reason}", hint=row.hint)
