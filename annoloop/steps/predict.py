@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from annoloop.errors import AnnoloopError
@@ -25,10 +25,14 @@ def predict(
     Raises:
         AnnoloopError: the project has no such approach (yet).
     """
-    sources = {"rules": rules_source, "llm": llm_source, "model": latest_model}
+    sources: dict[str, Callable[[Project], Source | None]] = {
+        "rules": rules_source,
+        "llm": llm_source,
+        "model": latest_model,
+    }
     if approach not in sources:
         raise AnnoloopError(f"no approach {approach!r}", hint=f"one of {', '.join(sources)}")
-    source: Source | None = sources[approach](project)
+    source = sources[approach](project)
     if source is None:
         raise AnnoloopError(f"{project.folder} has no {approach} yet")
     return ask_source(project, source, examples, on_progress=on_progress)

@@ -82,6 +82,11 @@ class ModelSource:
         return f"model:round-{self.number}:{self.fingerprint}"
 
     @property
+    def dev_key(self) -> str:
+        """What the same recipe said of the dev texts before it learned from them."""
+        return f"{self.key}:dev"
+
+    @property
     def name(self) -> str:
         """As people see it."""
         return f"model of round {self.number}"

@@ -9,7 +9,7 @@ from annoloop.evaluation.scores import score
 from annoloop.project import Project
 from annoloop.steps.llm import LLMSource, llm_source
 from annoloop.steps.progress import OnProgress, silent
-from annoloop.steps.sources import RulesSource, Source, ask_source, latest_model, rules_source
+from annoloop.steps.sources import ModelSource, RulesSource, Source, ask_source, latest_model, rules_source
 from annoloop.types import Gold, Scores
 
 LLM_DEV_TEXTS = 40
@@ -19,8 +19,13 @@ LLM_DEV_TEXTS = 40
 def score_on_dev(
     project: Project, source: Source, gold: Sequence[Gold], *, on_progress: OnProgress = silent
 ) -> Scores:
-    """How well a source does on these dev texts."""
-    said = ask_source(project, source, [item.example for item in gold], on_progress=on_progress)
+    """How well a source does on these dev texts; a model as it was before it learned from them."""
+    examples = [item.example for item in gold]
+    if isinstance(source, ModelSource):
+        kept = project.store.predictions(source.dev_key, hashes=[eg.input_hash for eg in examples])
+        said = {name: found for name, (found, _) in kept.items() if found is not None}
+    else:
+        said = ask_source(project, source, examples, on_progress=on_progress)
     return score(project.scheme, gold, said, seed=project.settings.training.seed)
 
 

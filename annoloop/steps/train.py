@@ -12,7 +12,7 @@ from annoloop.errors import TrainingError
 from annoloop.evaluation.scores import score
 from annoloop.project import Project
 from annoloop.steps.progress import OnProgress, silent
-from annoloop.steps.sources import ask_source, model_source
+from annoloop.steps.sources import model_source
 from annoloop.types import DevGold, Gold, PoolGold, Round
 
 
@@ -54,6 +54,9 @@ def train(project: Project, *, on_progress: OnProgress = silent) -> Round:
 def train_round(project: Project, number: int, *, on_progress: OnProgress = silent) -> Round:
     """Train round `number`'s model, unless just this one is there already; returns the round.
 
+    Dev chooses the recipe and when to stop; the model that is judged and shipped then learns once more
+    from pool and dev gold together, since both were paid for. Its score on dev is from before that.
+
     Raises:
         TrainingError: there is too little gold to learn from or to choose by.
     """
@@ -77,6 +80,7 @@ def train_round(project: Project, number: int, *, on_progress: OnProgress = sile
         out=project.models / f"round-{number}",
         recipes=recipes,
         patterns=project.patterns if project.patterns.is_file() else None,
+        with_dev=True,
         on_progress=on_progress,
     )
     record = replace(
@@ -87,8 +91,8 @@ def train_round(project: Project, number: int, *, on_progress: OnProgress = sile
         fingerprint=name,
         held_out=None,
     )
-    said = ask_source(project, model_source(project, record), [gold.example for gold in dev])
-    record = replace(record, dev=score(project.scheme, list(dev), said, seed=settings.seed))
+    record = replace(record, dev=score(project.scheme, list(dev), trained.dev_said, seed=settings.seed))
+    project.store.save_predictions(model_source(project, record).dev_key, trained.dev_said)
     project.store.save_round(record)
     return record
 

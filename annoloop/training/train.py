@@ -9,12 +9,13 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from annoloop.corpus.spacy_io import to_doc
 from annoloop.errors import TrainingError
+from annoloop.training.predict import predict
 from annoloop.training.recipe import (
     LINEAR_CODE,
     LINEAR_FACTORY,
@@ -55,6 +56,7 @@ class Trained:
     recipe: str
     dev_score: float | None
     tried: tuple[tuple[str, float | None, float], ...]
+    dev_said: Mapping[str, Annotation] = field(default_factory=dict)
 
 
 def train(
@@ -95,7 +97,7 @@ def train(
         with _own_randomness():
             _train_all(runs, on_progress, again=with_dev)
             best = max(runs, key=lambda run: -1.0 if run.score is None else run.score)
-            made = best
+            made, dev_said = best, _dev_said(best, judge)
             if with_dev:
                 made = _Run(best.name, staging / "final", scheme)
                 made.prepare(
@@ -105,7 +107,13 @@ def train(
         _replace(made.folder, out)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    return Trained(out, best.name, best.score, tuple((run.name, run.score, run.seconds) for run in runs))
+    tried = tuple((run.name, run.score, run.seconds) for run in runs)
+    return Trained(out, best.name, best.score, tried, dev_said)
+
+
+def _dev_said(run: _Run, judge: Sequence[Gold]) -> dict[str, Annotation]:
+    made = predict(run.folder, (gold.example.text for gold in judge), scheme=run.scheme)
+    return {gold.example.input_hash: one.annotation for gold, one in zip(judge, made, strict=True)}
 
 
 def _usable(gold: GoldSet, scheme: LabelScheme, name: str) -> list[Gold]:
