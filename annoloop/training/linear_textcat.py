@@ -175,7 +175,7 @@ class LinearTextCategorizer(Pipe):  # type: ignore[misc]
             from sklearn.linear_model import LogisticRegression
         except ImportError as error:
             raise ImportError(f"fitting {FACTORY} needs scikit-learn: pip install scikit-learn") from error
-        # liblinear's dual solver is three to ten times as fast here as lbfgs on all labels at once.
+        # liblinear's dual solver was about three times as fast here as lbfgs on all labels at once.
         return LogisticRegression(
             C=1 / self.penalty,
             class_weight="balanced" if self.balanced else None,
