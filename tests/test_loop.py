@@ -99,7 +99,7 @@ def test_no_llm_call_is_paid_twice(whole):
 
 
 @pytest.mark.parametrize(
-    "number", [n if n in (0, 3, 7, 9) else pytest.param(n, marks=pytest.mark.slow) for n in range(11)]
+    "number", [n if n in (3, 6) else pytest.param(n, marks=pytest.mark.slow) for n in range(11)]
 )
 def test_killed_at_an_event_and_started_again_it_ends_the_same(whole, number):
     fake, project, _, copies, all_paid = whole
@@ -143,6 +143,7 @@ def test_a_finished_loop_run_again_changes_nothing(whole):
     assert len(fake.history) == asked
 
 
+@pytest.mark.slow
 def test_more_rounds_go_on_from_the_last_and_may_claim_nothing(whole, tmp_path):
     _, _, _, copies, _ = whole
     again = Project.open(shutil.copytree(copies[-1][0], tmp_path / "more"))

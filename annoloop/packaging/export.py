@@ -61,12 +61,14 @@ def build_wheel(
     Raises:
         PackagingError: there is no pipeline, the version is not valid, or the build failed.
     """
+    # The build runs in a folder of its own, where a path relative to this one leads nowhere.
+    model_dir, out_dir = Path(model_dir).resolve(), Path(out_dir).resolve()
     _check(model_dir, version)
     full_name = package_name(name, lang)
     out_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="annoloop-wheel-") as folder:
         staged = Path(folder) / "model"
-        code = _stage(Path(model_dir), staged, evidence)
+        code = _stage(model_dir, staged, evidence)
         _merge_meta(staged / "meta.json", full_name, version, lang, meta or {})
         source = _spacy_package(staged, Path(folder), code, f"{full_name}-{version}")
         return _build(source, out_dir)
