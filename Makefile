@@ -49,8 +49,8 @@ benchmark: install
 	$(BIN)/annoloop llm fetch-model
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/corpus.py
-	$(BIN)/python benchmarks/training.py fashion_brands
-	$(BIN)/python benchmarks/training.py customer_feedback_de
+	$(BIN)/python benchmarks/training.py fashion_brands $(FASHION)/assets
+	$(BIN)/python benchmarks/training.py customer_feedback_de projects/customer_feedback_de/assets --peer --with-dev
 
 lock:
 	$(BIN)/python -m pip install --quiet uv

@@ -107,7 +107,9 @@ def run(folder: Path, lang: str, arguments: argparse.Namespace) -> None:
         for part, split in (("train", "pool"), ("dev", "dev"), ("test", "held_out"))
     )
     scheme = scheme_of((*learn, *judge, *test))
-    patterns = folder / "patterns.jsonl"
+    patterns = next(
+        (p for p in (folder / "patterns.jsonl", folder.parent / "patterns.jsonl") if p.is_file()), None
+    )
     with tempfile.TemporaryDirectory() as out:
         made = train(
             PoolGold(learn),
@@ -117,7 +119,7 @@ def run(folder: Path, lang: str, arguments: argparse.Namespace) -> None:
             seed=arguments.seed,
             out=Path(out) / "model",
             recipes=arguments.recipe,
-            patterns=patterns if patterns.is_file() else None,
+            patterns=patterns,
             with_dev=arguments.with_dev,
             on_progress=lambda what, done, total: print(f"\r{what} {done}/{total}", end="", file=sys.stderr),
         )

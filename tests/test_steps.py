@@ -155,7 +155,7 @@ def test_all_approaches_are_judged_on_the_same_texts(tmp_path):
 def test_a_wheel_is_built_from_a_relative_path_with_its_evidence(project, tmp_path, monkeypatch):
     trained(project)
     monkeypatch.chdir(tmp_path)
-    made = export(Project.open("p"), Path("out"), verify=False)
+    made = export(Project.open("p"), Path("out"), environment="shared")
     assert made.wheel.parent == tmp_path / "out"
     with zipfile.ZipFile(made.wheel) as wheel:
         meta = json.loads(wheel.read("de_small/meta.json"))

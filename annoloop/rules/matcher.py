@@ -89,7 +89,9 @@ class Rules:
         # The tokenizer itself, not `nlp`: that refuses texts of more than a million characters.
         doc: Doc = nlp.tokenizer(text)
         found = []
-        for key, start, end in [*tokens(doc), *phrases(doc)]:
+        # spaCy warns of a matcher without patterns, and most files hold one kind only.
+        matches = [match for matcher in (tokens, phrases) if len(matcher) for match in matcher(doc)]
+        for key, start, end in matches:
             if start < end:
                 last = doc[end - 1]
                 number = int(nlp.vocab.strings[key])

@@ -25,6 +25,7 @@ from annoloop.steps.suggest import judge_rules
 from annoloop.types import Annotation, GateVerdict, Gold, HeldOutGold, LeaderboardRow, Round, Scores
 
 PLAN_FACT = "gate.rounds"
+WHEEL_FACT = "wheel"
 SPEED_TEXTS = 300
 
 
@@ -131,7 +132,7 @@ def evaluate(project: Project, *, on_progress: OnProgress = silent) -> Evaluatio
         leaderboard=tuple(ordered(rows)),
         verdict=verdict,
         notes=tuple(notes),
-        wheel=project.store.fact("wheel") if model else None,
+        wheel=project.store.fact(WHEEL_FACT) if model else None,
     )
 
 

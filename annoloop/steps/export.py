@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Literal
 
 from annoloop.errors import PackagingError
 from annoloop.project import Project
-from annoloop.steps.evaluate import Evaluation, evaluate
+from annoloop.steps.evaluate import WHEEL_FACT, Evaluation, evaluate
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import ModelSource, ask_source, latest_model
+
+if TYPE_CHECKING:
+    from annoloop.packaging.verify import VerifyReport
 
 TRIED_TEXTS = 50
 
@@ -27,9 +31,16 @@ class Exported:
 
 
 def export(
-    project: Project, out_dir: Path, *, verify: bool = True, on_progress: OnProgress = silent
+    project: Project,
+    out_dir: Path,
+    *,
+    environment: Literal["auto", "fresh", "shared"] = "auto",
+    on_progress: OnProgress = silent,
 ) -> Exported:
     """Build the newest model's wheel in `out_dir`, with the evidence in its meta.json, and try it.
+
+    `environment` is where: "fresh" installs all that the wheel asks for, "shared" sees the packages of the
+    running environment, "auto" is fresh wherever the package index can be reached.
 
     Raises:
         PackagingError: there is no model, the wheel could not be built, or the installed package does
@@ -41,36 +52,50 @@ def export(
             f"{project.folder} has no trained model", hint="train one: annoloop loop PROJECT"
         )
     from annoloop.packaging.export import build_wheel
-    from annoloop.packaging.verify import verify_wheel
 
     found = evaluate(project, on_progress=on_progress)
     on_progress("building the wheel", 0, 0)
-    out_dir = out_dir.resolve()
     section = project.settings.project
+    out_dir = out_dir.resolve()
     out_dir.mkdir(parents=True, exist_ok=True)
-    wheel = build_wheel(
-        model.path,
-        out_dir,
-        name=section.name,
-        version=section.version,
-        lang=section.lang,
-        meta={"annoloop": _evidence(project, model, found)},
-    )
-    examples = [gold.example for gold in project.held_out_gold()][:TRIED_TEXTS]
-    tried, environment = 0, "not tried"
-    if verify:
-        said = ask_source(project, model, examples)
-        report = verify_wheel(
-            wheel,
-            [eg.text for eg in examples],
-            [said[eg.input_hash] for eg in examples],
-            scheme=project.scheme,
-            on_progress=on_progress,
+    # It is built aside: what lies in `out_dir` has been tried.
+    with TemporaryDirectory(dir=out_dir, prefix=".untried-") as untried:
+        built = build_wheel(
+            model.path,
+            Path(untried),
+            name=section.name,
+            version=section.version,
+            lang=section.lang,
+            meta={"annoloop": _evidence(project, model, found)},
         )
-        tried, environment = len(examples), report.environment
-    package = "-".join(wheel.name.split("-")[:1])
-    project.store.set_fact("wheel", str(wheel))
-    return Exported(wheel, package, tried, environment)
+        report = _try(project, model, built, environment, on_progress)
+        wheel = built.replace(out_dir / built.name)
+    project.store.set_fact(WHEEL_FACT, str(wheel))
+    return Exported(wheel, report.package, report.texts, report.environment)
+
+
+def _try(
+    project: Project, model: ModelSource, wheel: Path, environment: Any, on_progress: OnProgress
+) -> VerifyReport:
+    from annoloop.packaging.verify import verify_wheel
+
+    examples = [gold.example for gold in project.held_out_gold()][:TRIED_TEXTS]
+    said = ask_source(project, model, examples)
+    report = verify_wheel(
+        wheel,
+        [eg.text for eg in examples],
+        [said[eg.input_hash] for eg in examples],
+        scheme=project.scheme,
+        environment=environment,
+        on_progress=on_progress,
+    )
+    if not report.ok:
+        raise PackagingError(
+            f"{wheel.name} was installed and answers {len(report.differing)} of {report.texts} texts "
+            "otherwise than the project's model; it was not kept",
+            hint="export again; if it happens again, report it with annoloop export --debug",
+        )
+    return report
 
 
 def _evidence(project: Project, model: ModelSource, found: Evaluation) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from annoloop.project import Project
-from annoloop.steps.evaluate import Evaluation
+from annoloop.steps.evaluate import WHEEL_FACT, Evaluation
 from annoloop.steps.llm import why_no_llm
 from annoloop.steps.sources import rules_source
 
@@ -70,7 +70,7 @@ def status(project: Project) -> Status:
         rounds=rounds,
         rules=rules.name if rules else None,
         llm=f"none: {why}" if why else str(project.settings.llm.model.get("base_url")),
-        wheel=store.fact("wheel"),
+        wheel=store.fact(WHEEL_FACT),
         next_step=_next_step(project, gold),
     )
     return found
@@ -84,7 +84,7 @@ def _next_step(project: Project, gold: Mapping[str, int]) -> str:
         return f"label {store.progress().open} open texts: annoloop review {folder}"
     if not any(record.model for record in store.rounds()) or not gold["held_out"]:
         return f"run the loop: annoloop loop {folder}"
-    if store.fact("wheel"):
+    if store.fact(WHEEL_FACT):
         return f"use the package: pip install {store.fact('wheel')}"
     return f"go on: annoloop loop {folder}"
 
