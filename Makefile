@@ -50,6 +50,8 @@ benchmark: install
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/corpus.py
 	$(BIN)/python benchmarks/training.py fashion_brands $(FASHION)/assets
+	$(BIN)/python benchmarks/projects.py fashion_brands
+	$(BIN)/python benchmarks/projects.py customer_feedback_de --no-llm
 	$(BIN)/python benchmarks/training.py customer_feedback_de projects/customer_feedback_de/assets --peer --with-dev
 
 lock:

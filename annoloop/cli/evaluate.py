@@ -26,12 +26,15 @@ def evaluate(project: ProjectFolder, as_json: AsJson = False) -> None:
 
 def show(project: Any, result: Any) -> None:
     """The leaderboard, the verdict, and what a person would do next."""
-    from annoloop.evaluation.leaderboard import render
+    from annoloop.evaluation.leaderboard import render, render_labels
     from annoloop.steps.status import advice
 
     simulated = f", {result.simulated} answered by the simulated expert" if result.simulated else ""
     typer.echo(f"\n{result.held_out_texts} held-out texts, {result.assisted} assisted{simulated}\n")
     typer.echo(render(result.leaderboard, scheme=project.scheme))
+    best = next((row for row in result.leaderboard if row.approach == "model"), None)
+    if best is not None and len(best.scores.per_label) > 1:
+        typer.echo(f"\n{best.name}, label by label\n\n{render_labels(best)}\n")
     for note in result.notes:
         typer.echo(f"note: {note}")
     typer.echo(f"\nverdict: {result.verdict.decision}\n  {result.verdict.reason}")

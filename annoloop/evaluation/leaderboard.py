@@ -88,6 +88,17 @@ def render(rows: Iterable[LeaderboardRow], *, scheme: LabelScheme) -> str:
     return "\n".join([*out, *([""] if notes else []), *notes])
 
 
+def render_labels(row: LeaderboardRow) -> str:
+    """Precision, recall and F of each label of one approach, with how many there were to find."""
+    table = [("label", "F", "precision", "recall", "to find")]
+    for label, counts in row.scores.per_label.items():
+        found = (_figure(value, "{:.3f}") for value in (counts.f, counts.precision, counts.recall))
+        table.append((label, *found, str(counts.tp + counts.fn)))
+    widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
+    ruled = [_line(table[0], widths), _line(["-" * width for width in widths], widths)]
+    return "\n".join([*ruled, *(_line(line, widths) for line in table[1:])])
+
+
 def _cells(row: LeaderboardRow) -> tuple[str, ...]:
     scores = row.scores
     interval = "–" if scores.interval is None else f"{scores.interval[0]:.3f} to {scores.interval[1]:.3f}"
