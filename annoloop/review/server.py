@@ -22,6 +22,7 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from annoloop.errors import AnnoloopError, SchemeError, StoreError
 from annoloop.project import Project
+from annoloop.review.pieces import pieces
 from annoloop.review.queue import sync
 
 if TYPE_CHECKING:
@@ -136,6 +137,10 @@ def serve(
     review = open_review(project_folder, annotator=annotator)
     listener = _listen(host, port)
     address = f"http://localhost:{listener.getsockname()[1]}"
+
+    # The tokenizer takes seconds to load: it does so while the browser fetches the page.
+    lang = review.project.settings.project.lang
+    threading.Thread(target=lambda: pieces("warm", lang=lang), daemon=True).start()
 
     def ready() -> None:
         if on_ready:
