@@ -90,7 +90,7 @@ def render(rows: Iterable[LeaderboardRow], *, scheme: LabelScheme) -> str:
 
 def render_labels(row: LeaderboardRow) -> str:
     """Precision, recall and F of each label of one approach, with how many there were to find."""
-    table = [("label", "F", "precision", "recall", "to find")]
+    table: list[tuple[str, ...]] = [("label", "F", "precision", "recall", "to find")]
     for label, counts in row.scores.per_label.items():
         found = (_figure(value, "{:.3f}") for value in (counts.f, counts.precision, counts.recall))
         table.append((label, *found, str(counts.tp + counts.fn)))
