@@ -1,4 +1,7 @@
-"""Time and peak memory of reading and splitting 100,000 short texts: `python benchmarks/corpus.py`."""
+"""Time and memory of `annoloop add` with 100,000 short texts, new and again: `python benchmarks/corpus.py`.
+
+Beside the command (start-up, reading, splitting, the store), reading and splitting alone.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import itertools
 import json
 import random
 import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -56,19 +60,36 @@ def measure(path: Path) -> dict[str, float]:
     }
 
 
+def command(project: Path, path: Path) -> dict[str, float]:
+    """Run `annoloop add` on the file; wall and CPU seconds, and its peak memory in MiB."""
+    annoloop = str(Path(sys.executable).with_name("annoloop"))
+    if not project.exists():
+        made = [annoloop, "init", str(project), "--kind", "ner", "--label", "BRAND"]
+        subprocess.run(made, check=True, capture_output=True)
+    start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([annoloop, "add", str(project), str(path)], check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {
+        "seconds": round(time.perf_counter() - start, 2),
+        "cpu_seconds": round(cpu, 2),
+        "peak_mib": round(after.ru_maxrss / 1024, 1),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--texts", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--file", type=Path, help="measure this file instead of made-up texts")
     arguments = parser.parse_args()
-    if arguments.file:
-        result = measure(arguments.file)
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "texts.jsonl")
+    with tempfile.TemporaryDirectory() as folder:
+        path = arguments.file or Path(folder, "texts.jsonl")
+        if not arguments.file:
             write_texts(path, arguments.texts, arguments.seed)
-            result = measure(path)
+        project = Path(folder, "project")
+        added, again = command(project, path), command(project, path)
+        result = {"annoloop add": added, "the same again": again, "reading and splitting": measure(path)}
     json.dump(result, sys.stdout, indent=2)
     sys.stdout.write("\n")
 

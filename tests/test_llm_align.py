@@ -1,7 +1,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from annoloop.llm.align import Mention, align
@@ -112,6 +112,8 @@ def test_any_text_and_quote_give_a_span_inside_the_text_or_an_unaligned_quote(te
     assert found.spans or found.unaligned or not quote.strip()
 
 
+@example("가")
+@example("각 হোক")
 @given(st.text(min_size=1, max_size=30))
 def test_normal_forms_of_a_text_find_each_other(text):
     quote = unicodedata.normalize("NFD", text)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from annoloop.errors import PackagingError
 from annoloop.hashing import input_hash
-from annoloop.packaging.apply import apply
+from annoloop.packaging.apply import apply, apply_with_ray
 from annoloop.packaging.export import build_wheel, package_name
 from annoloop.packaging.verify import verify_wheel
 from annoloop.training.predict import predict
@@ -159,3 +159,11 @@ def test_names_keep_what_can_be_kept() -> None:
     assert package_name("2. Straße", "de") == "de_p2_strasse"
     assert package_name("fashion_brands", "en") == "en_fashion_brands"
     assert package_name("日本語", "ja") == "ja_model"
+
+
+@pytest.mark.slow
+def test_ray_gives_the_same_answers_in_the_same_order(model: Path) -> None:
+    pytest.importorskip("ray", reason="the extra ray is not installed")
+    texts = [f"{row.example.text} {number}" for number in range(3) for row in gold(DevGold)]
+    alone = list(apply(model, texts, scheme=SCHEME))
+    assert list(apply_with_ray(model, texts, scheme=SCHEME, batch_size=5)) == alone

@@ -16,6 +16,7 @@ def apply(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Texts, as for add.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The JSONL file to write.")],
     text_column: Annotated[str | None, typer.Option(help="CSV, TSV: the column of the texts.")] = None,
+    ray: Annotated[bool, typer.Option("--ray", help="Spread the work with Ray (extra ray).")] = False,
 ) -> None:
     """Label a file of texts with the newest model."""
     from annoloop.project import Project
@@ -23,5 +24,7 @@ def apply(
 
     opened = Project.open(project)
     with narrating() as narrator:
-        count = apply_to_file(opened, file, out, text_column=text_column, on_progress=narrator.progress)
+        count = apply_to_file(
+            opened, file, out, text_column=text_column, ray=ray, on_progress=narrator.progress
+        )
     typer.echo(f"{count} texts labelled: {out}")

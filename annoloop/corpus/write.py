@@ -21,14 +21,20 @@ if TYPE_CHECKING:
 
 
 def write_jsonl(
-    path: str | Path, items: Iterable[Gold | Example], scheme: LabelScheme, *, lang: str = "en"
+    path: str | Path,
+    items: Iterable[Gold | Example],
+    scheme: LabelScheme,
+    *,
+    lang: str = "en",
+    answered: bool = True,
 ) -> int:
     """Write one task a line, as Prodigy's `db-out` does; returns the number of lines.
 
     Spans: a `ner_manual` or `spans_manual` task with tokens of `lang`'s tokenizer and `token_start`,
     `token_end` (inclusive); a span off token borders carries none of the two. Categories: a `choice`
     task with `options` and `accept`. A text without gold has neither and no `answer`. Incomplete gold
-    (what is only known not to be so) is left out. The file appears whole or not at all.
+    (what is only known not to be so) is left out. With `answered` False nobody has accepted the labels: a
+    model's are a question, not an answer. The file appears whole or not at all.
 
     Raises:
         FormatError: the file cannot be written.
@@ -48,6 +54,8 @@ def write_jsonl(
             if isinstance(item, Gold) and not item.complete:
                 continue
             task = _task(item, scheme)
+            if not answered:
+                task.pop("answer", None)
             if isinstance(item, Gold) and scheme.has_spans:
                 _add_tokens(task, doc_of(item.example.text))
             file.write(json.dumps(task, ensure_ascii=False) + "\n")

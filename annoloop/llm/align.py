@@ -203,10 +203,20 @@ def _clusters(text: str) -> Iterable[tuple[int, int]]:
     while position < len(text):
         entity = _ENTITY.match(text, position) if text[position] == "&" else None
         end = entity.end() if entity else position + 1
-        while end < len(text) and unicodedata.combining(text[end]):
+        while end < len(text) and _composes(text[position:end], text[end]):
             end += 1
         yield position, end
         position = end
+
+
+def _composes(cluster: str, char: str) -> bool:
+    """Whether a character belongs to what stands before it: a mark, or a part of a Hangul or Indic letter."""
+    if char.isascii():
+        return False
+    if unicodedata.combining(char):
+        return True
+    alone = unicodedata.normalize("NFC", cluster)
+    return len(unicodedata.normalize("NFC", cluster + char)) <= len(alone)
 
 
 def _fold(cluster: str) -> str:

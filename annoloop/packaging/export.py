@@ -95,7 +95,8 @@ def _stage(model_dir: Path, staged: Path, evidence: Iterable[Path]) -> list[Path
         target = staged if front else staged / EVIDENCE
         target.mkdir(exist_ok=True)
         shutil.copy(file, target / file.name)
-    return sorted((model_dir / MAKING).glob("*.py"))
+    # Whoever imports code leaves its bytecode beside it: not in the model's own folder.
+    return [Path(shutil.copy(file, staged.parent)) for file in sorted((model_dir / MAKING).glob("*.py"))]
 
 
 def _merge_meta(path: Path, full_name: str, version: str, lang: str, extra: Mapping[str, Any]) -> None:
@@ -135,7 +136,8 @@ def _build(source: Path, out_dir: Path) -> Path:
 
 
 def _run(command: Sequence[str], *, cwd: Path, what: str) -> None:
-    environment = {**os.environ, "PYTHONSAFEPATH": "1", "PYTHONIOENCODING": "utf8"}
+    set_here = {"PYTHONSAFEPATH": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONIOENCODING": "utf8"}
+    environment = {**os.environ, **set_here}
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, encoding="utf8")
     if done.returncode:
         said = " ".join((done.stderr + done.stdout).split())[-400:]

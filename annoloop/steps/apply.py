@@ -21,9 +21,12 @@ def apply_to_file(
     out: Path,
     *,
     text_column: str | None = None,
+    ray: bool = False,
     on_progress: OnProgress = silent,
 ) -> int:
     """Write the texts of `file` with the model's labels to the JSONL file `out`; returns how many.
+
+    `ray` spreads the work over a Ray cluster, or over this machine's cores where there is none.
 
     Raises:
         TrainingError: there is no model.
@@ -32,17 +35,18 @@ def apply_to_file(
     model = latest_model(project)
     if model is None:
         raise TrainingError(f"{project.folder} has no trained model", hint="train one: annoloop loop PROJECT")
-    from annoloop.packaging.apply import apply
+    from annoloop.packaging.apply import apply, apply_with_ray
 
     examples = list(_examples(project, file, text_column))
-    annotations = apply(model.path, (eg.text for eg in examples), scheme=project.scheme)
+    run = apply_with_ray if ray else apply
+    annotations = run(model.path, [eg.text for eg in examples], scheme=project.scheme)
 
     def labelled() -> Iterator[Gold]:
         for done, (example, annotation) in enumerate(zip(examples, annotations, strict=True)):
             on_progress("labelling", done, len(examples))
             yield Gold(example, annotation)
 
-    return write_jsonl(out, labelled(), project.scheme, lang=project.settings.project.lang)
+    return write_jsonl(out, labelled(), project.scheme, lang=project.settings.project.lang, answered=False)
 
 
 def _examples(project: Project, file: Path, text_column: str | None) -> Iterator[Example]:

@@ -106,8 +106,11 @@ def evaluate(project: Project, *, on_progress: OnProgress = silent) -> Evaluatio
             f"{project.folder}: no held-out text has an answer yet, so nothing can be judged",
             hint="label them blind: annoloop review PROJECT (annoloop loop PROJECT asks for them first)",
         )
-    rules, model, llm = rules_source(project), latest_model(project), llm_source(project)
+    rules, model = rules_source(project), latest_model(project)
     suffice = judge_rules(project, rules)[1] if rules and len(project.dev_gold()) else None
+    rules_do = suffice is not None and suffice.suffice and model is None
+    # Where rules suffice there is nothing to beat an LLM with, so it costs nothing.
+    llm = None if rules_do else llm_source(project)
     said: dict[str, dict[str, Annotation]] = {}
     rows, notes = [], []
     for source in (rules, llm, model):
@@ -121,7 +124,7 @@ def evaluate(project: Project, *, on_progress: OnProgress = silent) -> Evaluatio
     if model is not None:
         _keep_scores(project, model, rows[-1].scores)
     verdict = _verdict(project, gold, model, said)
-    if suffice is not None and suffice.suffice and model is None:
+    if suffice is not None and rules_do:
         verdict = GateVerdict("rules_suffice", suffice.reason)
     return Evaluation(
         kind=project.scheme.kind,

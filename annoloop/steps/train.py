@@ -11,6 +11,7 @@ from importlib.metadata import version
 from annoloop.errors import TrainingError
 from annoloop.evaluation.scores import score
 from annoloop.project import Project
+from annoloop.steps.evaluate import WHEEL_FACT
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import model_source
 from annoloop.types import DevGold, Gold, PoolGold, Round
@@ -94,6 +95,7 @@ def train_round(project: Project, number: int, *, on_progress: OnProgress = sile
     record = replace(record, dev=score(project.scheme, list(dev), trained.dev_said, seed=settings.seed))
     project.store.save_predictions(model_source(project, record).dev_key, trained.dev_said)
     project.store.save_round(record)
+    project.store.set_fact(WHEEL_FACT, None)
     return record
 
 
