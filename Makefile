@@ -56,7 +56,7 @@ benchmark: install
 
 lock:
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --extra dev --extra local-llm --extra postgres --universal \
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra local-llm --extra postgres --extra ray --universal \
 		--python-version 3.11 --quiet --output-file constraints.txt
 
 clean:

@@ -153,7 +153,7 @@ def percentile_interval(values: FloatArray) -> tuple[float, float] | None:
 
 
 def scores_to_json(scores: Scores) -> dict[str, Any]:
-    """Scores as plain values that JSON can hold; `scores_from_json` takes them back."""
+    """Scores as plain values that JSON can hold."""
     return {
         "texts": scores.texts,
         "score": scores.score,
@@ -167,21 +167,6 @@ def scores_to_json(scores: Scores) -> dict[str, Any]:
             for name, c in scores.per_label.items()
         },
     }
-
-
-def scores_from_json(plain: Mapping[str, Any]) -> Scores:
-    """Scores from what `scores_to_json` made of them."""
-    interval = plain["interval"]
-    return Scores(
-        texts=plain["texts"],
-        score=plain["score"],
-        precision=plain["precision"],
-        recall=plain["recall"],
-        macro_f=plain["macro_f"],
-        interval=(interval[0], interval[1]) if interval else None,
-        missing=plain.get("missing", 0),
-        per_label={name: Counts(c["tp"], c["fp"], c["fn"]) for name, c in plain["per_label"].items()},
-    )
 
 
 def _units(annotation: Annotation, scheme: LabelScheme) -> set[tuple[Any, ...]]:

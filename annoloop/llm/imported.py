@@ -14,22 +14,39 @@ from annoloop.types import Example, LabelScheme
 
 
 def import_answers(
-    path: str | Path, examples: Iterable[Example], *, scheme: LabelScheme, lang: str = "en"
+    path: str | Path,
+    examples: Iterable[Example],
+    *,
+    scheme: LabelScheme,
+    lang: str = "en",
+    text_column: str | None = None,
+    label_column: str | None = None,
+    skip_bad: bool = False,
 ) -> Iterator[LLMResult]:
     """Read an LLM's answers from a file of labelled texts; rows belong to the examples by their text.
 
     A row holds "text" with "spans" or "label" as in any file of labels, and may hold "prompt_tokens",
     "completion_tokens", "cost" (money for this text) and "milliseconds", at the top or in "meta". Spans may
     lie off token borders: they are what the LLM said. Of several rows for one text the last one counts;
-    rows of other texts are passed over.
+    rows of other texts are passed over, with `skip_bad` broken ones too.
 
     Raises:
         FormatError: a row is broken, or has no labels; its line is named and nothing has been yielded.
     """
     wanted = {example.input_hash for example in examples}
     results: dict[str, LLMResult] = {}
-    for row in read_rows(path, scheme=scheme, lang=lang, borders=False):
+    rows = read_rows(
+        path,
+        scheme=scheme,
+        lang=lang,
+        text_column=text_column,
+        label_column=label_column,
+        borders=False,
+    )
+    for row in rows:
         if isinstance(row, BadRow):
+            if skip_bad:
+                continue
             raise FormatError(f"{row.path}, line {row.line}: {row.reason}", hint=row.hint)
         key = input_hash(row.text)
         if key not in wanted:

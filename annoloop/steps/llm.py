@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from annoloop.corpus.read import BadRow, Row, read_rows
-from annoloop.errors import FormatError, LLMError
+from annoloop.errors import FormatError
 from annoloop.hashing import input_hash
 from annoloop.project import Project
 from annoloop.steps.sources import Said
 from annoloop.store.rows import annotation_from_json, annotation_to_json, dump
-from annoloop.types import Annotation, Example
+from annoloop.types import Example
 
 if TYPE_CHECKING:
     from annoloop.llm.annotate import Labelled
@@ -171,40 +171,25 @@ def import_llm_answers(
     Rows are matched by text. Raises FormatError on the first bad row unless `skip_bad`, and where not one
     row is about a text of the project; nothing is taken then.
     """
-    said: dict[str, Annotation | None] = {}
-    details: dict[str, Any] = {}
-    rows = read_rows(
-        path,
-        scheme=project.scheme,
-        lang=project.settings.project.lang,
-        text_column=text_column,
-        label_column=label_column,
-        borders=False,
-    )
-    for row in rows:
-        if isinstance(row, BadRow):
-            if not skip_bad:
-                raise FormatError(f"{row.path}, line {row.line}: {row.reason}", hint=row.hint)
-            continue
-        identity = input_hash(row.text)
-        said[identity] = row.annotation or Annotation()
-        details[identity] = {key: row.meta[key] for key in ("cost", "tokens") if key in row.meta}
-    known = project.store.known_hashes(said)
-    if not known:
-        raise FormatError(
-            f"{path}: none of its {len(said)} texts is in the project", hint="texts must be equal"
+    from annoloop.llm.imported import import_answers
+
+    results = {
+        result.input_hash: result
+        for result in import_answers(
+            path,
+            project.store.examples(excluded=True),
+            scheme=project.scheme,
+            lang=project.settings.project.lang,
+            text_column=text_column,
+            label_column=label_column,
+            skip_bad=skip_bad,
         )
-    said = {identity: said[identity] for identity in sorted(known)}
-    digest = input_hash(repr(sorted(said.items())))[:12]
-    key = f"llm:import:{name}:{digest}"
+    }
+    if not results:
+        raise FormatError(f"{path}: none of its texts is in the project", hint="texts must be equal")
+    said = {identity: results[identity].annotation for identity in sorted(results)}
+    key = f"llm:import:{name}:{input_hash(repr(said))[:12]}"
+    details = {identity: _detail(result) for identity, result in results.items()}
     project.store.save_predictions(key, said, details=details)
     project.store.set_fact(IMPORTED_FACT, {"key": key, "name": f"{name} (imported answers)"})
     return len(said)
-
-
-def require_llm(project: Project) -> LLMSource | ImportedSource:
-    """The project's LLM, or an error that says why there is none."""
-    source = llm_source(project)
-    if source is None:
-        raise LLMError(f"no LLM: {why_no_llm(project)}", hint="see [llm.model] in annoloop.cfg")
-    return source
