@@ -161,6 +161,14 @@ def test_names_keep_what_can_be_kept() -> None:
     assert package_name("日本語", "ja") == "ja_model"
 
 
+def test_the_wheel_does_not_carry_the_words_of_the_training_texts(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        strings = next(name for name in archive.namelist() if name.endswith("strings.json"))
+        kept = set(json.loads(archive.read(strings)))
+    words = {word for row in gold(PoolGold) for word in row.example.text.split() if len(word) > 5}
+    assert words - set(SCHEME.labels) and words & kept == words & set(SCHEME.labels)
+
+
 @pytest.mark.slow
 def test_ray_gives_the_same_answers_in_the_same_order(model: Path) -> None:
     pytest.importorskip("ray", reason="the extra ray is not installed")

@@ -69,6 +69,7 @@ def build_wheel(
     with tempfile.TemporaryDirectory(prefix="annoloop-wheel-") as folder:
         staged = Path(folder) / "model"
         code = _stage(model_dir, staged, evidence)
+        _forget_words(staged, lang)
         _merge_meta(staged / "meta.json", full_name, version, lang, meta or {})
         source = _spacy_package(staged, Path(folder), code, f"{full_name}-{version}")
         return _build(source, out_dir)
@@ -97,6 +98,22 @@ def _stage(model_dir: Path, staged: Path, evidence: Iterable[Path]) -> list[Path
         shutil.copy(file, target / file.name)
     # Whoever imports code leaves its bytecode beside it: not in the model's own folder.
     return [Path(shutil.copy(file, staged.parent)) for file in sorted((model_dir / MAKING).glob("*.py"))]
+
+
+def _forget_words(staged: Path, lang: str) -> None:
+    """Leave the words of the training texts out of the package.
+
+    spaCy keeps every word that it met in vocab/strings.json. The pipeline knows words by their hashes and
+    meets new ones in use, so what it needs are the language's own strings and the labels; that it still
+    answers alike is tried on the built wheel.
+    """
+    import spacy
+
+    path = staged / "vocab" / "strings.json"
+    labels = json.loads((staged / "meta.json").read_text(encoding="utf8")).get("labels", {})
+    kept = {*spacy.blank(lang).vocab.strings, *(label for named in labels.values() for label in named)}
+    strings = json.loads(path.read_text(encoding="utf8"))
+    path.write_text(json.dumps([one for one in strings if one in kept], ensure_ascii=False), encoding="utf8")
 
 
 def _merge_meta(path: Path, full_name: str, version: str, lang: str, extra: Mapping[str, Any]) -> None:
