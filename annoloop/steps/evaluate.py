@@ -11,7 +11,7 @@ from annoloop.evaluation.gate import GatePlan, gate
 from annoloop.evaluation.leaderboard import megabytes, ordered, throughput, to_json
 from annoloop.evaluation.scores import score, scores_to_json
 from annoloop.project import Project
-from annoloop.steps.llm import llm_source, why_no_llm
+from annoloop.steps.llm import IMPORTED_FACT, llm_source, why_no_llm
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import (
     ANSWERED_WRONGLY,
@@ -22,7 +22,7 @@ from annoloop.steps.sources import (
     rules_source,
 )
 from annoloop.steps.suggest import judge_rules
-from annoloop.types import Annotation, GateVerdict, Gold, HeldOutGold, LeaderboardRow, Round, Scores
+from annoloop.types import Annotation, Example, GateVerdict, Gold, HeldOutGold, LeaderboardRow, Round, Scores
 
 PLAN_FACT = "gate.rounds"
 WHEEL_FACT = "wheel"
@@ -184,7 +184,7 @@ def _row(
         return _with_llm_costs(project, source, gold, row)
     texts = [item.example.text for item in gold][:SPEED_TEXTS]
     texts_per_second, words_per_second = _speed(project, source, texts)
-    size = megabytes(source.path) if isinstance(source, ModelSource) else megabytes(project.patterns)
+    size = source.megabytes if isinstance(source, ModelSource) else megabytes(project.patterns)
     minutes = _human_minutes(project) if source.approach == "model" else None
     return replace(
         row,
@@ -201,8 +201,6 @@ def _speed(project: Project, source: Source, texts: list[str]) -> tuple[float | 
     """Measured once a source on this machine, then kept."""
     kept = project.store.fact(f"speed:{source.key}")
     if kept is None:
-        from annoloop.types import Example
-
         measured = throughput(lambda batch: source.predict([Example(text, text) for text in batch]), texts)
         kept = list(measured) if measured else [None, None]
         project.store.set_fact(f"speed:{source.key}", kept)
@@ -223,7 +221,7 @@ def _with_llm_costs(
         (detail.get("prompt_tokens") or 0) + (detail.get("completion_tokens") or 0)
         for detail in details.values()
     ]
-    missing = len(texts) - len(details)
+    missing = row.scores.missing
     return replace(
         row,
         texts_per_second=len(details) / seconds if seconds else None,
@@ -238,7 +236,7 @@ def _with_llm_costs(
 def _llm_megabytes(project: Project) -> float | None:
     """Size of the weights where they are a file on this machine."""
     model = project.settings.llm.model
-    if why_no_llm(project) or model.get("base_url") != "embedded" or project.store.fact("llm.imported"):
+    if why_no_llm(project) or model.get("base_url") != "embedded" or project.store.fact(IMPORTED_FACT):
         return None
     from annoloop.llm.local import embedded_weights
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 from annoloop.errors import PackagingError
+from annoloop.hashing import input_hash
 from annoloop.project import Project
 from annoloop.steps.evaluate import WHEEL_FACT, Evaluation, evaluate
 from annoloop.steps.progress import OnProgress, silent
-from annoloop.steps.sources import ModelSource, ask_source, latest_model
+from annoloop.steps.sources import ModelSource, ask_source, latest_model, rules_source
+from annoloop.types import SPLITS
 
 if TYPE_CHECKING:
     from annoloop.packaging.verify import VerifyReport
@@ -99,10 +102,6 @@ def _try(
 
 
 def _evidence(project: Project, model: ModelSource, found: Evaluation) -> dict[str, Any]:
-    from importlib.metadata import version
-
-    from annoloop.steps.sources import rules_source
-
     rules = rules_source(project)
     plain = found.to_json()
     return {
@@ -110,7 +109,7 @@ def _evidence(project: Project, model: ModelSource, found: Evaluation) -> dict[s
         "round": model.number,
         "fingerprint": model.fingerprint,
         "kind": plain["kind"],
-        "data": {split: _hashes(getattr(project, f"{split}_gold")()) for split in _SPLITS},
+        "data": {split: _hashes(getattr(project, f"{split}_gold")()) for split in SPLITS},
         "held_out": plain["held_out"],
         "leaderboard": plain["leaderboard"],
         "verdict": plain["verdict"],
@@ -119,11 +118,6 @@ def _evidence(project: Project, model: ModelSource, found: Evaluation) -> dict[s
     }
 
 
-_SPLITS = ("pool", "dev", "held_out")
-
-
 def _hashes(gold: Sequence[Any]) -> dict[str, Any]:
-    from annoloop.hashing import input_hash
-
     names = sorted(item.example.input_hash for item in gold)
     return {"texts": len(names), "hash": input_hash("\n".join(names))}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from annoloop.errors import TrainingError
+from annoloop.evaluation.leaderboard import megabytes
 from annoloop.project import Project
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.types import Annotation, Example, Round
@@ -80,6 +81,13 @@ class ModelSource:
     def key(self) -> str:
         """Changes with the gold, the recipe and the seed that the model was trained with."""
         return f"model:round-{self.number}:{self.fingerprint}"
+
+    @property
+    def megabytes(self) -> float:
+        """Size of the pipeline as it is shipped, in 10^6 bytes: without what it was trained from."""
+        from annoloop.packaging.export import MAKING
+
+        return megabytes(self.path) - megabytes(self.path / MAKING)
 
     @property
     def dev_key(self) -> str:
