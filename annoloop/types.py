@@ -14,6 +14,7 @@ from annoloop.errors import BlindnessError, SchemeError
 Kind = Literal["ner", "spancat", "textcat", "textcat_multilabel"]
 Split = Literal["pool", "dev", "held_out"]
 Verdict = Literal["accept", "reject", "ignore"]
+Role = Literal["expert", "reviewer", "developer"]
 Decision = Literal["rules_suffice", "beats_llm", "level", "llm_ahead", "no_llm", "refused"]
 
 KINDS: tuple[Kind, ...] = ("ner", "spancat", "textcat", "textcat_multilabel")
@@ -47,11 +48,16 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class LabelScheme:
-    """The question asked of every text: its kind, its labels in the order shown, what they mean."""
+    """The question asked of every text: its kind, its labels in the order shown, what they mean.
+
+    `renamed` maps labels that the project once had to those that stand for them now: answers keep what
+    was said, gold speaks the new names, and taking the entry out takes the renaming back.
+    """
 
     kind: Kind
     labels: tuple[str, ...]
     definitions: Mapping[str, str] = field(default_factory=dict)
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def has_spans(self) -> bool:
@@ -106,16 +112,24 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A pre-annotation. `source` names the rules' version, the LLM with its prompt, or the model's round."""
+    """A pre-annotation. `source` names the rules' version, the LLM with its prompt, or the model's round.
+
+    `score` is from 0 to 1, None where the source gives none. `reason` is why the source says so, in words
+    or as the patterns that matched; empty where it gives none.
+    """
 
     annotation: Annotation
     score: float | None
     source: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A question to an expert. A held-out or dev text is never assisted: its task carries no suggestion."""
+    """A question to an expert. A held-out or dev text is never assisted: its task carries no suggestion.
+
+    `wanted` is how many annotators are to answer it.
+    """
 
     task_hash: str
     example: Example
@@ -123,6 +137,7 @@ class Task:
     assisted: bool
     priority: float
     round: int
+    wanted: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +146,8 @@ class Answer:
 
     `seq` is in microseconds since 1970 as counted by the client. `retracted` marks an undo: it takes
     the annotator's earlier answer back and says nothing instead. `blind` says that the annotator saw
-    no suggestion.
+    no suggestion. `comment` and `flagged` are the annotator's own notes. `adjudicated` marks a reviewer's
+    decision over differing answers: it counts alone.
     """
 
     answer_id: str
@@ -145,6 +161,9 @@ class Answer:
     blind: bool = False
     simulated: bool = False
     retracted: bool = False
+    comment: str = ""
+    flagged: bool = False
+    adjudicated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from annoloop.types import Kind, LabelScheme
+from annoloop.types import Kind, LabelScheme, Role
 
 
 class Section(BaseModel):
@@ -26,6 +26,7 @@ class ProjectSection(Section):
     lang: str = Field(pattern=r"^[a-z]{2,3}$")
     version: str = Field(pattern=r"^\d+(\.\d+)*$")
     definitions: dict[str, str] = {}
+    renamed: dict[str, str] = {}
 
     @field_validator("lang")
     @classmethod
@@ -52,11 +53,16 @@ class ProjectSection(Section):
         unknown = sorted(set(self.definitions) - set(self.labels))
         if unknown:
             raise ValueError(f"definitions -> {unknown[0]}: not among the labels {list(self.labels)}")
+        for old, new in self.renamed.items():
+            if old in self.labels:
+                raise ValueError(f"renamed -> {old}: still among the labels {list(self.labels)}")
+            if new not in self.labels:
+                raise ValueError(f"renamed -> {old}: {new!r} is not among the labels {list(self.labels)}")
         return self
 
     def scheme(self) -> LabelScheme:
         """The question asked of every text."""
-        return LabelScheme(self.kind, self.labels, self.definitions)
+        return LabelScheme(self.kind, self.labels, self.definitions, self.renamed)
 
 
 class CorpusSection(Section):
@@ -139,6 +145,17 @@ class ReviewSection(Section):
 
     blind_texts: int = Field(gt=0)
     lease_minutes: float = Field(gt=0)
+    overlap: float = Field(ge=0, le=1)
+    annotators: int = Field(ge=2)
+    agreement_passes: bool
+    accept_on_key: bool
+    language: Literal["en", "de"] | None
+    login: Literal["oidc", "proxy"] | None
+    hosts: tuple[str, ...]
+    proxy_header: str = Field(min_length=1)
+    trusted_proxies: tuple[str, ...]
+    default_role: Role | None
+    roles: dict[str, Role]
 
 
 class Settings(Section):

@@ -80,7 +80,8 @@ class AnswerTables(Database):
             .where(in_force.c.input_hash == tasks.c.input_hash, in_force.c.retracted.is_(False))
         )
         statement = update(tasks).where(tasks.c.input_hash.in_(hashes))
-        connection.execute(statement.values(answered=live.scalar_subquery()))
+        counted = live.scalar_subquery()
+        connection.execute(statement.values(answered=counted, is_open=counted < tasks.c.wanted))
 
     def answers_in_force(
         self, annotator: str | None = None, *, hashes: Iterable[str] | None = None
@@ -114,7 +115,7 @@ class AnswerTables(Database):
 
     def progress(self, annotator: str | None = None) -> Progress:
         """Tasks done and open; with an annotator, `done` counts that annotator's own."""
-        done_flag = tasks.c.answered > 0
+        done_flag = tasks.c.is_open.is_(False)
         query = select(tasks.c.round, done_flag, func.count()).group_by(tasks.c.round, done_flag)
         with self.reading() as connection:
             per_round: dict[int, tuple[int, int]] = {}
@@ -137,4 +138,6 @@ def _in_force_row(answer: Answer) -> dict[str, Any]:
         "task_hash": answer.task_hash,
         "seq": answer.seq,
         "retracted": answer.retracted,
+        "verdict": answer.verdict,
+        "adjudicated": answer.adjudicated,
     }

@@ -45,7 +45,7 @@ class LeaseTables(Database):
                 return ()
             held = exists().where(leases.c.task_hash == tasks.c.task_hash)
             own = exists().where(leases.c.task_hash == tasks.c.task_hash, mine)
-            is_open = and_(tasks.c.answered == 0, tasks.c.task_hash.not_in(list(have)))
+            is_open = and_(tasks.c.is_open.is_(True), tasks.c.task_hash.not_in(list(have)))
             ordered = _TASKS.order_by(tasks.c.round, tasks.c.rank, tasks.c.position).limit(want)
             rows = list(connection.execute(ordered.where(is_open, own)))
             if len(rows) < want:

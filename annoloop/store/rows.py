@@ -30,7 +30,8 @@ def suggestion_to_json(suggestion: Suggestion | None) -> str | None:
     if suggestion is None:
         return None
     annotation = annotation_to_json(suggestion.annotation)
-    return dump({"annotation": annotation, "score": suggestion.score, "source": suggestion.source})
+    value = {"annotation": annotation, "score": suggestion.score, "source": suggestion.source}
+    return dump({**value, "reason": suggestion.reason} if suggestion.reason else value)
 
 
 def suggestion_from_json(cell: str | None) -> Suggestion | None:
@@ -38,7 +39,8 @@ def suggestion_from_json(cell: str | None) -> Suggestion | None:
     if cell is None:
         return None
     value = json.loads(cell)
-    return Suggestion(annotation_from_json(value["annotation"]), value["score"], value["source"])
+    annotation = annotation_from_json(value["annotation"])
+    return Suggestion(annotation, value["score"], value["source"], value.get("reason", ""))
 
 
 def example_row(example: Example) -> dict[str, Any]:
@@ -72,6 +74,7 @@ def task_from_row(row: Any) -> Task:
         bool(row.assisted),
         -row.rank,
         row.round,
+        row.wanted,
     )
 
 
@@ -85,7 +88,7 @@ def answer_from_row(row: Any) -> Answer:
     """The inverse of `answer_row`."""
     values = {name: getattr(row, name) for name in Answer.__slots__}
     values["annotation"] = annotation_from_json(json.loads(row.annotation))
-    for name in ("blind", "simulated", "retracted"):
+    for name in ("blind", "simulated", "retracted", "flagged", "adjudicated"):
         values[name] = bool(values[name])
     return Answer(**values)
 

@@ -17,7 +17,7 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration: a store at this revision needs no upgrade."""
 
 # SQLite counts rows only in a column typed INTEGER; PostgreSQL wants 64 bits.
@@ -49,7 +49,10 @@ tasks = Table(
     # How many annotators' answers are in force: kept with each answer, so that the next open task is
     # found by index at the hundred-thousandth label as at the first.
     Column("answered", Integer, nullable=False, default=0),
-    Index("tasks_open", "answered", "round", "rank", "position"),
+    Column("wanted", Integer, nullable=False, default=1),
+    # Whether further answers are wanted: fewer than `wanted` are in force, and nobody has adjudicated.
+    Column("is_open", Boolean, nullable=False, default=True),
+    Index("tasks_open", "is_open", "round", "rank", "position"),
     Index("tasks_input", "input_hash"),
     sqlite_autoincrement=True,
 )
@@ -69,7 +72,11 @@ answers = Table(
     Column("blind", Boolean, nullable=False),
     Column("simulated", Boolean, nullable=False),
     Column("retracted", Boolean, nullable=False),
+    Column("comment", Text, nullable=False, default=""),
+    Column("flagged", Boolean, nullable=False, default=False),
+    Column("adjudicated", Boolean, nullable=False, default=False),
     Index("answers_annotator", "annotator", "position"),
+    Index("answers_text", "input_hash", "annotator"),
     sqlite_autoincrement=True,
 )
 
@@ -84,7 +91,30 @@ in_force = Table(
     Column("task_hash", String(32), nullable=False),
     Column("seq", BigInteger, nullable=False),
     Column("retracted", Boolean, nullable=False),
+    Column("verdict", String(8), nullable=False),
+    Column("adjudicated", Boolean, nullable=False),
     Index("in_force_task", "task_hash"),
+    Index("in_force_annotator", "annotator", "retracted", "verdict"),
+)
+
+# Derived from `tasks`, in the transactions that change them: counting a hundred thousand tasks at every
+# call of the page would take longer than the call.
+task_counts = Table(
+    "task_counts",
+    metadata,
+    Column("round", Integer, primary_key=True, autoincrement=False),
+    Column("done", Integer, nullable=False),
+    Column("open", Integer, nullable=False),
+)
+
+# What an annotator has begun and not yet answered: the newest wins, an answer ends it.
+drafts = Table(
+    "drafts",
+    metadata,
+    Column("task_hash", String(32), primary_key=True),
+    Column("annotator", String(200), primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("draft", Text, nullable=False),
 )
 
 leases = Table(

@@ -131,7 +131,7 @@ class TextTables(Database):
         if round is not None:
             query = query.where(tasks.c.round == round)
         if open_only:
-            query = query.where(tasks.c.answered == 0)
+            query = query.where(tasks.c.is_open.is_(True))
         with self.reading() as connection:
             return tuple(task_from_row(row) for row in connection.execute(query))
 
@@ -148,4 +148,6 @@ def _task_row(task: Task, answered: Mapping[str, int]) -> dict[str, Any]:
         "rank": -task.priority,
         "round": task.round,
         "answered": answered.get(task.example.input_hash, 0),
+        "wanted": task.wanted,
+        "is_open": answered.get(task.example.input_hash, 0) < task.wanted,
     }
