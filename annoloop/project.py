@@ -22,6 +22,7 @@ project.sqlite*
 models/
 dist/
 .annoloop.lock
+.annoloop.work.log
 .review.key
 """
 
@@ -107,7 +108,8 @@ class Project:
         """
         from filelock import FileLock, Timeout
 
-        lock = FileLock(self.folder / ".annoloop.lock", timeout=0)
+        # Whoever looks whether somebody is at work holds the lock for an instant: that is no reason to give up.
+        lock = FileLock(self.folder / ".annoloop.lock", timeout=1)
         try:
             lock.acquire()
         except Timeout:

@@ -43,10 +43,15 @@ def loop(
     """Run the whole loop from where it stands: rules, questions, rounds, the gate, the wheel."""
     from annoloop.loop import run_loop
     from annoloop.project import Project
+    from annoloop.steps.progress import recorded
 
     opened = Project.open(project)
     expert = _oracle(opened, oracle, text_column, label_column)
-    with narrating(to_stderr=as_json) as narrator, opened.exclusive("run the loop"):
+    with (
+        narrating(to_stderr=as_json) as narrator,
+        opened.exclusive("run the loop"),
+        recorded(opened, "loop", narrator.progress) as work,
+    ):
         events = run_loop(
             opened,
             oracle=expert,
@@ -55,11 +60,12 @@ def loop(
             despite_rules=despite_rules,
             wait=(sys.stdin.isatty() and not as_json) if wait is None else wait,
             out_dir=out_dir,
-            on_progress=narrator.progress,
+            on_progress=work.progress,
         )
         last = None
         for last in events:
             _tell(narrator, last)
+            work.say(last.message)
     if as_json:
         print_json(_plain(opened, last))
     elif last is not None and last.result is not None:
