@@ -108,7 +108,7 @@ class Project:
         """
         from filelock import FileLock, Timeout
 
-        # Whoever looks whether somebody is at work holds the lock for an instant: that is no reason to give up.
+        # Whoever looks whether somebody is at work holds the lock for an instant: no reason to give up.
         lock = FileLock(self.folder / ".annoloop.lock", timeout=1)
         try:
             lock.acquire()

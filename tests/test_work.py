@@ -13,7 +13,7 @@ import pytest
 from annoloop.errors import AnnoloopError, StoreError
 from annoloop.project import Project
 from annoloop.review import work
-from annoloop.steps.progress import WORK_FACT, recorded
+from annoloop.steps.progress import recorded
 from tests.small_project import feedback, small_project
 
 # The loop's command with a loop that waits to be stopped, as one does that asks a slow LLM.

@@ -84,6 +84,12 @@ def _own_session() -> dict[str, Any]:
     return {"start_new_session": True}
 
 
+def _interrupt() -> int:
+    if sys.platform == "win32":
+        return signal.CTRL_BREAK_EVENT
+    return signal.SIGINT
+
+
 def stop(project: Project) -> bool:
     """Interrupt what runs; it goes on from there when it is started again. False where nothing runs here.
 
@@ -94,12 +100,12 @@ def stop(project: Project) -> bool:
         return False
     child = _children.get(project.folder.resolve())
     if child is not None and child.poll() is None:
-        child.send_signal(signal.CTRL_BREAK_EVENT if sys.platform == "win32" else signal.SIGINT)
+        child.send_signal(_interrupt())
         return True
     if fact.get("host") != platform.node() or not is_held(project.folder):
         return False
     with suppress(OSError):
-        os.kill(int(fact["pid"]), signal.SIGTERM if sys.platform == "win32" else signal.SIGINT)
+        os.kill(int(fact["pid"]), _interrupt())
         return True
     return False
 
