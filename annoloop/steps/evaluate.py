@@ -26,6 +26,8 @@ from annoloop.types import Annotation, Example, GateVerdict, Gold, HeldOutGold, 
 
 PLAN_FACT = "gate.rounds"
 WHEEL_FACT = "wheel"
+LEADERBOARD_FACT = "leaderboard"
+"""The rows as last judged, so that a page can show them without running a model."""
 SPEED_TEXTS = 300
 
 
@@ -118,6 +120,7 @@ def evaluate(project: Project, *, on_progress: OnProgress = silent) -> Evaluatio
             continue
         said[source.approach] = _answers(project, source, gold, on_progress)
         rows.append(_row(project, source, gold, said[source.approach]))
+    project.store.set_fact(LEADERBOARD_FACT, [to_json(row) for row in rows])
     reason = why_no_llm(project)
     if reason:
         notes.append(f"no LLM: {reason}")

@@ -1,0 +1,135 @@
+"""What the answers add up to: counted in the database, so that a hundred thousand of them stay quick."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, select
+
+from annoloop.store.engine import Database
+from annoloop.store.schema import answers, examples, in_force, predictions, tasks
+from annoloop.store.texts import chunks
+from annoloop.types import Split
+
+TICK = 100
+"""Milliseconds in one step of `looked_at`."""
+
+SEARCHED = 5
+"""How many answers are looked through for each one wanted."""
+
+DAY = 86_400_000_000
+"""Microseconds in a day: `seq` counts microseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """One answer's time: milliseconds looked at, words of its text, whether a suggestion was shown."""
+
+    annotator: str
+    milliseconds: int
+    words: int
+    blind: bool
+
+
+class FigureTables(Database):
+    """Sums over answers. Answers taken back count as time spent, never as texts done."""
+
+    def newest_answer(self) -> int:
+        """The place of the newest answer: what was counted up to here stays counted."""
+        with self.reading() as connection:
+            return int(connection.execute(select(func.max(answers.c.position))).scalar() or 0)
+
+    def done_per_day(self, *, utc_offset: int = 0) -> Mapping[tuple[str, int], int]:
+        """Texts with an answer in force, by (annotator, day since 1970), `utc_offset` seconds east of UTC."""
+        day = ((in_force.c.seq + utc_offset * 1_000_000) // DAY).label("day")
+        query = select(in_force.c.annotator, day, func.count()).where(in_force.c.retracted.is_(False))
+        with self.reading() as connection:
+            rows = connection.execute(query.group_by(in_force.c.annotator, day))
+            return {(row[0], int(row[1])): int(row[2]) for row in rows}
+
+    def looked_at(self) -> Mapping[tuple[str, bool], Mapping[int, int]]:
+        """Times of all answers, by (annotator, simulated): `{steps of TICK milliseconds: answers}`."""
+        ticks = (answers.c.milliseconds // TICK).label("ticks")
+        kept = (answers.c.annotator, answers.c.simulated, ticks)
+        found: dict[tuple[str, bool], dict[int, int]] = {}
+        with self.reading() as connection:
+            for who, simulated, tick, count in connection.execute(
+                select(*kept, func.count()).group_by(*kept)
+            ):
+                found.setdefault((who, bool(simulated)), {})[int(tick)] = int(count)
+        return found
+
+    def newest_times(
+        self, *, limit: int, blind: bool | None = None, pool_only: bool = True
+    ) -> tuple[Timed, ...]:
+        """Recent answers of people in force, newest first; only blind or only assisted ones if asked.
+
+        Recent means among the newest `SEARCHED` times `limit`. Words are counted by the blanks between them.
+        """
+        newest = select(answers.c.position).order_by(answers.c.position.desc())
+        oldest = newest.offset(SEARCHED * limit).limit(1).scalar_subquery()
+        blanks = func.length(examples.c.text) - func.length(func.replace(examples.c.text, " ", ""))
+        query = (
+            select(answers.c.annotator, answers.c.milliseconds, blanks + 1, answers.c.blind)
+            .join(in_force, in_force.c.answer_id == answers.c.answer_id)
+            .join(examples, examples.c.input_hash == answers.c.input_hash)
+            .where(
+                answers.c.position > func.coalesce(oldest, 0),
+                answers.c.simulated.is_(False),
+                answers.c.retracted.is_(False),
+                answers.c.adjudicated.is_(False),
+                answers.c.verdict != "ignore",
+            )
+            .order_by(answers.c.position.desc())
+            .limit(limit)
+        )
+        if pool_only:
+            query = query.where(examples.c.split == "pool")
+        if blind is not None:
+            query = query.where(answers.c.blind.is_(blind))
+        with self.reading() as connection:
+            return tuple(
+                Timed(row[0], int(row[1]), int(row[2]), bool(row[3])) for row in connection.execute(query)
+            )
+
+    def answers_wanted(self) -> Mapping[int, int]:
+        """How many answers the open tasks still want, by round, in the order of asking."""
+        missing = func.sum(tasks.c.wanted - tasks.c.answered)
+        query = select(tasks.c.round, missing).where(tasks.c.is_open.is_(True))
+        with self.reading() as connection:
+            rows = connection.execute(query.group_by(tasks.c.round).order_by(tasks.c.round))
+            return {int(row[0]): int(row[1]) for row in rows}
+
+    def answered_after(self, position: int) -> frozenset[str]:
+        """Hashes of the texts about which something was said after this place."""
+        query = select(answers.c.input_hash).where(answers.c.position > position).distinct()
+        with self.reading() as connection:
+            return frozenset(connection.execute(query).scalars())
+
+    def splits(self, hashes: Iterable[str]) -> Mapping[str, Split]:
+        """The split of each of these texts."""
+        found: dict[str, Split] = {}
+        with self.reading() as connection:
+            for part in chunks(hashes):
+                query = select(examples.c.input_hash, examples.c.split).where(examples.c.input_hash.in_(part))
+                found.update((row[0], row[1]) for row in connection.execute(query))
+        return found
+
+    def prediction_count(self, prefix: str) -> int:
+        """How many predictions are kept of the sources whose key starts so."""
+        with self.reading() as connection:
+            query = select(func.count()).select_from(predictions).where(_of(prefix))
+            return int(connection.execute(query).scalar_one())
+
+    def prediction_details(self, prefix: str) -> Iterator[Mapping[str, Any]]:
+        """The details of all predictions of the sources whose key starts so."""
+        with self.reading() as connection:
+            cells = list(connection.execute(select(predictions.c.detail).where(_of(prefix))).scalars())
+        return (json.loads(cell) for cell in cells)
+
+
+def _of(prefix: str) -> ColumnElement[bool]:
+    return predictions.c.source.startswith(prefix, autoescape=True)
