@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,11 +31,36 @@ _NEEDS_MODEL |= {"ENT_TYPE", "ENT_IOB", "ENT_ID", "ENT_KB_ID"}
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """One line of the file: what to match and what it stands for. `match` is token dicts or a phrase."""
+    """One line of the file: what to match and what it stands for. `match` is token dicts or a phrase.
+
+    `line` counts from 1; None where the pattern comes from no file.
+    """
 
     label: str
     match: tuple[Mapping[str, Any], ...] | str
     id: str | None = None
+    line: int | None = field(default=None, compare=False)
+
+    @property
+    def shown(self) -> str:
+        """What is matched, on one line: `"Ann Taylor"` or `{"lower": "ann"} {"lower": "taylor"}`."""
+        parts = [self.match] if isinstance(self.match, str) else self.match
+        return " ".join(json.dumps(part, ensure_ascii=False) for part in parts)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Match:
+    """A place where a pattern matches: code-point offsets, `pattern` an index of `Rules.patterns`.
+
+    `used` says whether the annotation that `Rules.predict` makes says so too. It does not where another
+    match took the place (ner), or another label won (one category).
+    """
+
+    start: int
+    end: int
+    pattern: int
+    label: str
+    used: bool
 
 
 class Rules:
@@ -58,11 +83,6 @@ class Rules:
         """Whether there is not one pattern."""
         return not self.patterns
 
-    @property
-    def source(self) -> str:
-        """How suggestions of these rules name their source."""
-        return f"rules:{self.version}"
-
     def predict(self, texts: Iterable[str]) -> Iterator[Annotation]:
         """One annotation a text, in order.
 
@@ -73,11 +93,32 @@ class Rules:
         Several: every label with a vote. No match means no category, which counts as wrong.
         """
         for text in texts:
-            found = self._matches(text)
-            if self.scheme.has_spans:
-                yield Annotation(spans=tuple(self._spans(found)))
-            else:
-                yield Annotation(labels=self._labels(found))
+            yield self._annotation(self._matches(text))
+
+    def explain(self, text: str) -> tuple[Match, ...]:
+        """Every match of every pattern, by place, then by pattern, with whether the annotation follows it."""
+        found = self._matches(text)
+        annotation = self._annotation(found)
+        spans, labels = set(annotation.spans), set(annotation.labels)
+        places = []
+        # A pattern that repeats may match one place in several ways.
+        for number, start, end in {(number, start, end) for number, _, start, end in found}:
+            label = self.patterns[number].label
+            used = Span(start, end, label) in spans or label in labels
+            places.append(Match(start, end, number, label, used))
+        return tuple(sorted(places))
+
+    def annotation(self, matches: Iterable[Match]) -> Annotation:
+        """What `predict` says of a text, from what `explain` says of it."""
+        used = [match for match in matches if match.used]
+        if self.scheme.has_spans:
+            return Annotation(spans=tuple(Span(match.start, match.end, match.label) for match in used))
+        return Annotation(labels=tuple(match.label for match in used))
+
+    def _annotation(self, found: list[tuple[int, int, int, int]]) -> Annotation:
+        if self.scheme.has_spans:
+            return Annotation(spans=tuple(self._spans(found)))
+        return Annotation(labels=self._labels(found))
 
     def _matches(self, text: str) -> list[tuple[int, int, int, int]]:
         """(pattern number, tokens matched, first character, end character) of every match in the text."""
@@ -161,7 +202,7 @@ def load_rules(path: Path, *, scheme: LabelScheme, lang: str) -> Rules | None:
         if isinstance(pattern, str):
             wrong.append(f"{path}:{number}: {pattern}")
         else:
-            patterns.append(pattern)
+            patterns.append(replace(pattern, line=number))
     if wrong:
         more = [f"… and {len(wrong) - _SHOWN} more"] if len(wrong) > _SHOWN else []
         shown = "\n".join([*wrong[:_SHOWN], *more])
@@ -169,6 +210,20 @@ def load_rules(path: Path, *, scheme: LabelScheme, lang: str) -> Rules | None:
             shown, hint="mend or remove these lines; the format is spaCy's EntityRuler patterns"
         )
     return Rules(patterns, scheme=scheme, lang=lang)
+
+
+def read_pattern(line: str, *, scheme: LabelScheme, lang: str) -> Pattern:
+    """Check one line of a file of patterns, such as one that somebody tries out.
+
+    Raises:
+        FormatError: it is no pattern of this scheme; the message names the field and what is wrong with it.
+    """
+    import spacy
+
+    pattern = _parse(line, scheme, spacy.blank(lang))
+    if isinstance(pattern, str):
+        raise FormatError(pattern, hint="the format is that of spaCy's EntityRuler patterns")
+    return pattern
 
 
 def _parse(line: str, scheme: LabelScheme, nlp: Language) -> Pattern | str:
