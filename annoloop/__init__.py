@@ -1,8 +1,8 @@
 """From raw texts to a small, private, fast spaCy model that provably beats the LLM it learned from.
 
 The same words as on the command line: `Project.create` and `Project.open`, then `add`, `status`, `run_loop`,
-`train`, `evaluate`, `export`, each with the project first. Names load on first use, so that importing
-annoloop costs nothing.
+`train`, `evaluate`, `compare`, `export`, each with the project first. Names load on first use, so that
+importing annoloop costs nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from annoloop.oracle import Oracle as Oracle
     from annoloop.project import Project as Project
     from annoloop.steps.add import add as add
+    from annoloop.steps.compare import compare as compare
     from annoloop.steps.evaluate import evaluate as evaluate
     from annoloop.steps.export import export as export
     from annoloop.steps.predict import predict as predict
@@ -34,6 +35,7 @@ _HOMES = {
     "Oracle": "annoloop.oracle",
     "Project": "annoloop.project",
     "add": "annoloop.steps.add",
+    "compare": "annoloop.steps.compare",
     "evaluate": "annoloop.steps.evaluate",
     "export": "annoloop.steps.export",
     "predict": "annoloop.steps.predict",

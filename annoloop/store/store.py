@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Self
 
 from annoloop.errors import StoreError
+from annoloop.store.again import AskingAgain
 from annoloop.store.answers import AnswerTables
 from annoloop.store.engine import open_engine
 from annoloop.store.figures import FigureTables
 from annoloop.store.leases import LeaseTables
 from annoloop.store.results import ResultTables
+from annoloop.store.text_search import TextSearch
 from annoloop.store.texts import TextTables
 
 
-class Store(TextTables, AnswerTables, LeaseTables, ResultTables, FigureTables):
+class Store(TextTables, AnswerTables, LeaseTables, ResultTables, FigureTables, AskingAgain, TextSearch):
     """One project's database. Methods take and return the vocabulary of `annoloop.types`, never rows.
 
     Every method is one transaction and may be called from any thread; several processes may hold the
