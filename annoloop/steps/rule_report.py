@@ -1,0 +1,136 @@
+"""How each of the project's patterns does on labelled texts, and what a new one would do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from annoloop.errors import FormatError
+from annoloop.evaluation.gate import RulesVerdict
+from annoloop.project import Project
+from annoloop.rules.matcher import Match, Pattern, read_pattern
+from annoloop.rules.trial import Bench
+from annoloop.rules.workbench import PatternReport, report
+from annoloop.steps.patterns import pattern_lines
+from annoloop.steps.sources import rules_source
+from annoloop.steps.suggest import judge_rules
+from annoloop.types import Gold
+
+UNLABELLED_TEXTS = 1_000
+FILE_SECONDS = 60.0
+TRY_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class RuleReport:
+    """The patterns and what they do; `lines[i]`, `patterns[i]` and `reports[i]` belong together.
+
+    `gold` are the labelled texts of pool and dev, in the order that hits name. `covered` of `unlabelled`
+    texts without an answer have a match; `texts_per_second` was measured on all of them.
+    """
+
+    lines: tuple[str, ...]
+    patterns: tuple[Pattern, ...]
+    reports: tuple[PatternReport, ...]
+    gold: tuple[Gold, ...]
+    unlabelled: int
+    covered: int
+    texts_per_second: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TriedPattern:
+    """A pattern that is not in the file: alone on the labelled texts, and beside those that are.
+
+    `report.alone` counts right matches that no pattern of the file makes. `unlabelled_matches` are the
+    first of its matches on texts without an answer, each with its text; `covered` of `unlabelled` match.
+    """
+
+    pattern: Pattern
+    report: PatternReport
+    gold: tuple[Gold, ...]
+    unlabelled: int
+    covered: int
+    unlabelled_matches: tuple[tuple[str, tuple[Match, ...]], ...]
+    seconds: float
+
+
+@cache
+def _bench() -> Bench:
+    return Bench()
+
+
+def report_rules(project: Project) -> RuleReport:
+    """The patterns of the file on all labelled texts of pool and dev; held-out texts are never looked at.
+
+    Raises:
+        FormatError: the file has wrong lines, or a pattern takes for ever.
+    """
+    by_number = pattern_lines(project)
+    gold, plain = _texts(project)
+    lines = tuple(by_number.values())
+    lang, scheme = project.settings.project.lang, project.scheme
+    patterns = tuple(_parsed(project, number, line) for number, line in by_number.items())
+    if not lines:
+        return RuleReport((), (), (), gold, len(plain), 0, None)
+    texts = [*(item.example.text for item in gold), *plain]
+    trial = _bench().run("\n".join(lines), texts, scheme=scheme, lang=lang, seconds=FILE_SECONDS)
+    reports = report(len(lines), gold, trial.matches[: len(gold)], scheme)
+    covered = sum(bool(found) for found in trial.matches[len(gold) :])
+    speed = len(texts) / trial.seconds if texts and trial.seconds else None
+    return RuleReport(lines, patterns, reports, gold, len(plain), covered, speed)
+
+
+def _parsed(project: Project, number: int, line: str) -> Pattern:
+    try:
+        return read_pattern(line, scheme=project.scheme, lang=project.settings.project.lang)
+    except FormatError as error:
+        raise FormatError(f"{project.patterns.name}:{number}: {error.message}", hint=error.hint) from None
+
+
+def try_pattern(project: Project, line: str, *, seconds: float = TRY_SECONDS) -> TriedPattern:
+    """What this line would do if it stood in the file.
+
+    Raises:
+        FormatError: it is no pattern; the message begins with the field: "label: ...", "pattern: ...".
+    """
+    lang, scheme = project.settings.project.lang, project.scheme
+    gold, plain = _texts(project)
+    texts = [*(item.example.text for item in gold), *plain]
+    try:
+        tried = _bench().run(line.replace("\n", " "), texts, scheme=scheme, lang=lang, seconds=seconds)
+    except FormatError as error:
+        raise FormatError(error.message.removeprefix("line 1: "), hint=error.hint) from None
+    pattern = read_pattern(line, scheme=scheme, lang=lang)
+    shown = [(text, match) for text, match in zip(plain, tried.matches[len(gold) :], strict=True) if match]
+    return TriedPattern(
+        pattern=pattern,
+        report=_beside(project, gold, line),
+        gold=gold,
+        unlabelled=len(plain),
+        covered=len(shown),
+        unlabelled_matches=tuple(shown[:20]),
+        seconds=tried.seconds,
+    )
+
+
+def _beside(project: Project, gold: Sequence[Gold], line: str) -> PatternReport:
+    """The report of a pattern as if it stood at the end of the file."""
+    lines = [*pattern_lines(project).values(), line.replace("\n", " ")]
+    texts = [item.example.text for item in gold]
+    lang, scheme = project.settings.project.lang, project.scheme
+    found = _bench().run("\n".join(lines), texts, scheme=scheme, lang=lang, seconds=FILE_SECONDS)
+    return report(len(lines), gold, found.matches, scheme)[-1]
+
+
+def rules_verdict(project: Project) -> RulesVerdict | None:
+    """Whether rules suffice, as the loop judges it on dev; None without patterns or without dev gold."""
+    rules = rules_source(project)
+    return judge_rules(project, rules)[1] if rules is not None and len(project.dev_gold()) else None
+
+
+def _texts(project: Project) -> tuple[tuple[Gold, ...], list[str]]:
+    gold = (*project.pool_gold(), *project.dev_gold())
+    plain = project.store.unanswered_texts("pool", limit=UNLABELLED_TEXTS)
+    return tuple(item for item in gold if item.complete), [example.text for example in plain]
