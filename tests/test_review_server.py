@@ -101,7 +101,7 @@ def test_it_refuses_to_listen_beyond_this_machine_or_on_a_taken_port(review, tmp
             serve(review.project.folder, port=port)
     assert f"--port {port + 1}" in error.value.hint
     with pytest.raises(SettingsError):
-        serve(tmp_path / "nothing")
+        serve(tmp_path / "no folder" / "nothing")
 
 
 def test_the_wheel_carries_the_page_and_streamlit_finds_it(tmp_path) -> None:

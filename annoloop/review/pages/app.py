@@ -1,0 +1,130 @@
+"""The page's script: who is there, which pages are theirs, then the one that was asked for."""
+
+from __future__ import annotations
+
+import importlib
+from importlib.util import find_spec
+
+import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+
+from annoloop.errors import AnnoloopError
+from annoloop.review.pages import entry
+from annoloop.review.pages.frame import Visit, language
+from annoloop.review.people import PAGES, may
+from annoloop.review.server import running
+
+WORDS = {
+    "en": {
+        "label": "Label",
+        "adjudicate": "Adjudicate",
+        "progress": "Progress",
+        "compare": "Compare",
+        "rules": "Rules",
+        "texts": "Texts",
+        "start": "Start",
+        "logout": "Log out {who}",
+        "settings": "The settings are not in force: {problem}",
+    },
+    "de": {
+        "label": "Labeln",
+        "adjudicate": "Entscheiden",
+        "progress": "Fortschritt",
+        "compare": "Vergleich",
+        "rules": "Regeln",
+        "texts": "Texte",
+        "start": "Start",
+        "logout": "{who} abmelden",
+        "settings": "Die Einstellungen gelten nicht: {problem}",
+    },
+}
+
+_FULL = ("label", "adjudicate")
+"""Pages whose component fills the window."""
+
+_TOP = "3rem"
+
+_STYLE = """<style>
+:root {{ --annoloop-top: {top} }}
+[data-testid="stHeader"] {{ display: {header}; height: {top}; min-height: {top} }}
+[data-testid="stAppDeployButton"], [data-testid="stMainMenu"] {{ display: none }}
+</style>"""
+
+_FULL_STYLE = """<style>
+[data-testid="stMainBlockContainer"] { padding: var(--annoloop-top) 0 0; max-width: none }
+[data-testid="stMain"] { overflow: hidden }
+</style>"""
+
+
+def main() -> None:
+    """Draw the page that was asked for, if it is this person's."""
+    review = running()
+    lang = language(review.project.settings.review.language if review.is_made else None)
+    name = review.project.settings.project.name if review.is_made else "annoloop"
+    st.set_page_config(page_title=f"{name} · annoloop", page_icon="🏷️", layout="wide")
+    who = entry.who_is_here(review)
+    if who is None:
+        show_alone(lambda: entry.show_login(review, lang))
+        return
+    role = review.role(who)
+    if role is None:
+        show_alone(lambda: entry.show_stranger(review, who, lang))
+        return
+    show_pages(Visit(review, who, role, lang))
+
+
+def show_pages(visit: Visit) -> None:
+    """The navigation and the page, which gets to run only where the role allows it."""
+    say = visit.words(WORDS)
+    names = [name for name in PAGES if find_spec(f"annoloop.review.pages.{name}")]
+    shown = [name for name in names if is_shown(visit, name)]
+    pages = [page_of(visit, name, say(name), name in shown, name == shown[0]) for name in names]
+    if visit.review.login == "oidc":
+        pages.append(st.Page(st.logout, title=say("logout", who=visit.who), url_path="logout"))
+    top = _TOP if len(shown) > 1 or visit.review.login == "oidc" else "0px"
+    st.html(_STYLE.format(top=top, header="none" if top == "0px" else "flex"))
+    chosen = st.navigation(pages, position="top")
+    if visit.review.problem and visit.review.is_made and visit.role == "developer":
+        st.toast(say("settings", problem=entry.plain(str(visit.review.problem))), icon="⚠️")
+    chosen.run()
+
+
+def is_shown(visit: Visit, name: str) -> bool:
+    """Whether the navigation offers a page: only where it is of use."""
+    if not visit.review.is_made:
+        return name == "start"
+    return name != "start" and may(visit.role, name)
+
+
+def page_of(visit: Visit, name: str, title: str, is_shown: bool, is_default: bool) -> StreamlitPage:
+    """A page of the navigation; one that is not for this role says so and runs nothing of the page."""
+
+    def run() -> None:
+        if not visit.may(name):
+            entry.show_not_yours(visit, name)
+            return
+        if not visit.review.is_made and name != "start":
+            return
+        if name in _FULL:
+            st.html(_FULL_STYLE)
+        try:
+            importlib.import_module(f"annoloop.review.pages.{name}").show(visit)
+        except AnnoloopError as error:
+            st.error(entry.plain(str(error)))
+
+    return st.Page(
+        run,
+        title=title,
+        url_path=name,
+        default=is_default,
+        visibility="visible" if is_shown else "hidden",
+    )
+
+
+def show_alone(page: entry.Drawing) -> None:
+    """A page without navigation."""
+    st.html(_STYLE.format(top="0px", header="none"))
+    st.navigation([st.Page(page, title="annoloop", url_path="login", default=True)], position="hidden").run()
+
+
+main()
