@@ -1,5 +1,6 @@
 """Our model and tasks in spaCy pipelines, spacy-llm's own in our loop, answers made elsewhere."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -10,11 +11,11 @@ from fake_llm import FakeLLM, Reply
 
 from annoloop.errors import FormatError, LLMError
 from annoloop.hashing import input_hash
-from annoloop.llm.annotate import annotate, choose_few_shot, describe
+from annoloop.llm.annotate import annotate, choose_few_shot, describe, identity
 from annoloop.llm.answers import MemoryCache, NotAnsweredError
 from annoloop.llm.asking import closed_quotes
 from annoloop.llm.imported import import_answers
-from annoloop.llm.prompting import PROMPTS
+from annoloop.llm.prompting import PROMPTS, render, version_number
 from annoloop.types import Annotation, Example, Gold, LabelScheme, PoolGold, Span
 
 NER = LabelScheme("ner", ("ORG", "GPE"), {"ORG": "companies"})
@@ -46,6 +47,13 @@ def test_ner_in_a_pipeline_marks_the_occurrence_that_was_meant(server):
     assert [(e.start_char, e.end_char, e.label_) for e in doc.ents] == [(21, 24, "ORG")]
     assert doc.user_data["llm_unaligned"] == ["Gucci"] and doc.user_data["llm_status"] == "ok"
     assert "- ORG" in server.history[0]["messages"][0]["content"]
+    assert "llm_reason" not in doc.user_data
+
+
+def test_a_pipeline_keeps_the_reason_on_the_doc(server):
+    task = {"@llm_tasks": "annoloop.TextCat.v1", "labels": ["GOOD", "BAD"], "include_reason": True}
+    server.answer = lambda body: '{"label": "BAD", "reason": "it complains"}'
+    assert pipeline(server, task)("so so").user_data["llm_reason"] == "it complains"
 
 
 def test_a_text_without_an_answer_is_not_a_text_without_entities(server):
@@ -186,11 +194,119 @@ def test_closed_quotes_stand_in_the_text_word_for_word():
 
 def test_the_source_of_a_suggestion_names_model_and_prompt():
     assert describe({"model": {"base_url": "embedded"}}, NER).endswith(
-        "(very small stand-in), prompt ner.v1.en"
+        "(very small stand-in), prompt annoloop.NER.v1/en-1"
     )
     config = {"model": {"base_url": "http://localhost:1/v1", "name": "qwen"}}
-    assert describe(config, CAT, lang="de") == "qwen, prompt textcat.v1.de"
-    assert describe(config, CAT, lang="fr") == "qwen, prompt textcat.v1.en"
+    assert describe(config, CAT, lang="de") == "qwen, prompt annoloop.TextCat.v1/de-1"
+    assert describe(config, CAT, lang="fr") == "qwen, prompt annoloop.TextCat.v1/en-1"
+    asked = {**config, "include_reason": True, "task": {"@llm_tasks": "auto", "lang": "de"}}
+    assert describe(asked, CAT) == "qwen, prompt annoloop.TextCat.v1/de-1 with reasons"
+    foreign = {**config, "task": {"@llm_tasks": "spacy.NER.v3"}}
+    assert describe(foreign, NER) == "qwen, prompt spacy.NER.v3"
+
+
+def test_what_kept_answers_are_found_by_outlives_the_name_shown():
+    config = {"model": {"base_url": "http://localhost:1/v1", "name": "qwen"}}
+    assert identity(config, CAT, lang="de") == "qwen, prompt textcat.v1.de"
+    assert identity({**config, "task": {"@llm_tasks": "spacy.NER.v3"}}, NER) == "qwen, prompt spacy.NER.v3"
+
+
+def wordings(template):
+    """All that a template can say: its words, as the LLM gets them."""
+    scheme = {"labels": ("A", "B"), "definitions": {"A": "first"}}
+    for guidelines in (None, "Mark it."):
+        for variant in ({"style": "entities", "exclusive": True}, {"style": "by_label", "exclusive": False}):
+            for include_reason in (False, True):
+                values = {**scheme, **variant, "guidelines": guidelines, "include_reason": include_reason}
+                yield include_reason, render(template, "system", **values)
+    yield False, render(template, "question", text="Gap") + render(template, "repair", reason="x")
+
+
+# Template and version -> its words without and with reasons. Where words change, raise the version in the
+# template's first line and add a line here: kept answers are found by it, and people see it.
+WORDED = {
+    "ner.v1.de-1": ("3fc50df6b816", "b6ebe7593015"),
+    "ner.v1.en-1": ("e926e0133793", "622367224e03"),
+    "textcat.v1.de-1": ("28b95fd8adff", "62deaa5fa904"),
+    "textcat.v1.en-1": ("97874125ca84", "1c5bb7bdace7"),
+}
+
+
+@pytest.mark.parametrize("template", sorted(path.stem for path in PROMPTS.glob("*.jinja")))
+def test_the_version_of_a_prompt_changes_with_its_words(template):
+    said = list(wordings(template))
+    digests = tuple(
+        hashlib.sha256("\0".join(words for asked, words in said if asked == reasons).encode()).hexdigest()[
+            :12
+        ]
+        for reasons in (False, True)
+    )
+    assert WORDED[f"{template}-{version_number(template)}"] == digests
+
+
+REASONED = {
+    "ner": (
+        {"entities": [{"quote": "Apple", "label": "ORG", "occurrence": 1, "reason": " a\nfirm "}]},
+        "Apple: a firm",
+    ),
+    "by_label": ({"ORG": ["Apple"], "GPE": [], "reason": "a firm"}, "a firm"),
+    "textcat": ({"label": "BAD", "reason": "a firm"}, "a firm"),
+    "textcat_multilabel": ({"labels": ["BAD"], "reason": "a firm"}, "a firm"),
+}
+
+
+def reasoning(server, name, answer, **options):
+    scheme = NER if name in ("ner", "by_label") else LabelScheme(name, CAT.labels)
+    block = {"@llm_models": "annoloop.OpenAI.v1", "base_url": server.base_url, "name": "fake", "retries": 0}
+    task = {"@llm_tasks": "auto", **({"style": "by_label"} if name == "by_label" else {})}
+    server.answer = lambda body: json.dumps(answer)
+    config = {"model": block, "task": task, **options}
+    [result] = annotate([Example(input_hash("Apple!"), "Apple!")], scheme=scheme, config=config)
+    return result, server.history[-1]
+
+
+@pytest.mark.parametrize("name", REASONED)
+def test_the_llm_says_why_where_it_is_asked(server, name):
+    answer, why = REASONED[name]
+    result, asked = reasoning(server, name, answer, include_reason=True)
+    assert (result.status, result.reason) == ("ok", why)
+    schema = json.dumps(asked["response_format"]["json_schema"]["schema"])
+    assert '"reason"' in asked["messages"][0]["content"] and '"reason"' in schema
+    plain, quiet = reasoning(server, name, answer)
+    assert plain.annotation == result.annotation and plain.reason == ""
+    assert '"reason"' not in json.dumps(quiet)
+
+
+@pytest.mark.parametrize("name", REASONED)
+@pytest.mark.parametrize("reason", [None, 7, ["a"], {"a": 1}, "", "\n"])
+def test_a_missing_or_odd_reason_changes_nothing(server, name, reason):
+    answer = json.loads(json.dumps(REASONED[name][0]))
+    holder = answer["entities"][0] if "entities" in answer else answer
+    expected = reasoning(server, name, answer)[0].annotation
+    holder["reason"] = reason
+    odd, _ = reasoning(server, name, answer, include_reason=True)
+    del holder["reason"]
+    missing, _ = reasoning(server, name, answer, include_reason=True)
+    for result in (odd, missing):
+        assert (result.status, result.annotation, result.reason) == ("ok", expected, "")
+
+
+def test_a_label_called_reason_is_a_label(server):
+    scheme = LabelScheme("ner", ("reason", "ORG"))
+    task = {"@llm_tasks": "annoloop.NER.v1", "style": "by_label"}
+    block = {"@llm_models": "annoloop.OpenAI.v1", "base_url": server.base_url, "name": "fake"}
+    server.answer = lambda body: '{"reason": ["Apple"], "ORG": []}'
+    config = {"model": block, "task": task, "include_reason": True}
+    [result] = annotate([Example(input_hash("Apple!"), "Apple!")], scheme=scheme, config=config)
+    assert result.annotation.spans == (Span(0, 5, "reason"),) and result.reason == ""
+
+
+def test_reasons_are_refused_where_the_task_gives_none(server):
+    block = {"@llm_models": "annoloop.OpenAI.v1", "base_url": server.base_url, "name": "fake"}
+    config = {"model": block, "task": {"@llm_tasks": "spacy.NER.v3"}, "include_reason": True}
+    with pytest.raises(LLMError, match="include_reason") as caught:
+        list(annotate([Example("1", "Apple")], scheme=NER, config=config))
+    assert caught.value.hint and not server.history
 
 
 def test_every_language_of_a_prompt_has_the_same_blocks():

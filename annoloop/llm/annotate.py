@@ -11,6 +11,7 @@ from annoloop.llm.answers import AnswerCache, LLMResult
 from annoloop.llm.asking import OWN_TASKS, make_question, result_of
 from annoloop.llm.endpoint import REACHES, check_answers
 from annoloop.llm.model import ModelSettings, OpenAIModel, model_settings
+from annoloop.llm.prompting import version_number
 from annoloop.llm.questions import CategoryQuestion, Shot, SpanQuestion
 from annoloop.types import Annotation, DevGold, Example, Gold, GoldSet, HeldOutGold, LabelScheme, PoolGold
 
@@ -59,6 +60,12 @@ def annotate(
     """
     asked = list(examples)
     block = config.get("task") or {"@llm_tasks": "auto"}
+    include_reason = bool(config.get("include_reason"))
+    if include_reason and block.get("@llm_tasks", "auto") not in OWN_TASKS:
+        raise LLMError(
+            f"llm -> include_reason: {block['@llm_tasks']} gives no reasons",
+            hint=f"set it to false, or use {OWN_TASKS[1]} or {OWN_TASKS[2]}",
+        )
     model = _model(config, allow_remote, cache)
     embedded = isinstance(model, OpenAIModel) and model.settings.embedded
     shots = _shots(few_shot, asked, scheme, few_shot_size(config, scheme))
@@ -74,6 +81,7 @@ def annotate(
         few_shot=shots,
         guidelines=guidelines,
         lang=lang,
+        include_reason=include_reason,
     )
     for example, answer in model.ask_all((example, question.prompt(example.text)) for example in asked):
         yield result_of(example, answer, question)
@@ -89,20 +97,37 @@ def _model(config: Mapping[str, Any], allow_remote: str, cache: AnswerCache | No
 
 
 def describe(config: Mapping[str, Any], scheme: LabelScheme, *, lang: str = "en") -> str:
-    """Model and prompt version: "SmolLM2-135M-Instruct (very small stand-in), prompt ner.v1.en"."""
-    model, task = config.get("model") or {}, config.get("task") or {}
-    name = (
-        model_settings(model).label
-        if is_own_model(config)
-        else str(model.get("name") or model["@llm_models"])
-    )
-    wanted = task.get("@llm_tasks", "auto")
-    if wanted not in OWN_TASKS:
-        return f"{name}, prompt {wanted}"
-    version = (
-        SpanQuestion(scheme, lang).version if scheme.has_spans else CategoryQuestion(scheme, lang).version
-    )
-    return f"{name}, prompt {version}"
+    """Model and prompt version for people: "qwen3-8b, prompt annoloop.NER.v1/en-1"."""
+    template = _template(config, scheme, lang)
+    if template is None:
+        return f"{_model_name(config)}, prompt {config['task']['@llm_tasks']}"
+    task = "annoloop.NER.v1" if scheme.has_spans else "annoloop.TextCat.v1"
+    prompt = f"{task}/{template.rsplit('.', 1)[1]}-{version_number(template)}"
+    return f"{_model_name(config)}, prompt {prompt}{' with reasons' * bool(config.get('include_reason'))}"
+
+
+def identity(config: Mapping[str, Any], scheme: LabelScheme, *, lang: str = "en") -> str:
+    """Model and prompt version as they count in the key of kept answers: stays when `describe` changes."""
+    template = _template(config, scheme, lang)
+    if template is None:
+        return describe(config, scheme, lang=lang)
+    number = version_number(template)
+    return f"{_model_name(config)}, prompt {template}{f'-{number}' if number > 1 else ''}"
+
+
+def _model_name(config: Mapping[str, Any]) -> str:
+    model = config.get("model") or {}
+    own = is_own_model(config)
+    return model_settings(model).label if own else str(model.get("name") or model["@llm_models"])
+
+
+def _template(config: Mapping[str, Any], scheme: LabelScheme, lang: str) -> str | None:
+    """The prompt template that is used; None with a task of others."""
+    task = config.get("task") or {}
+    if task.get("@llm_tasks", "auto") not in OWN_TASKS:
+        return None
+    lang = str(task.get("lang") or lang)
+    return (SpanQuestion if scheme.has_spans else CategoryQuestion)(scheme, lang).version
 
 
 def is_configured(config: Mapping[str, Any]) -> bool:

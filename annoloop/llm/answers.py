@@ -143,6 +143,7 @@ class LLMResult:
     """What an LLM said about one text. `annotation` is None unless `status` is ok.
 
     `unaligned` are the quotes that could not be placed; `ambiguous` says that a place is a guess.
+    `reason` is the LLM's own where one was asked for, else what went wrong where `status` is not ok.
     `milliseconds`, tokens and cost are those of the call that was made, also where it was made in an earlier
     run (`cached`); None is unknown, never 0.
     """

@@ -24,6 +24,7 @@ def make_question(
     few_shot: tuple[Shot, ...] = (),
     guidelines: str | None = None,
     lang: str = "en",
+    include_reason: bool = False,
 ) -> Question:
     """The question of a task block: labels, definitions and language are the scheme's unless the block says.
 
@@ -42,8 +43,9 @@ def make_question(
     if unknown:
         raise LLMError(f"llm -> task -> {unknown[0]}: unknown", hint=f"known: {', '.join(sorted(known))}")
     lang = str(options.get("lang") or lang)
+    most = EMBEDDED_MOST if embedded else None
     if not scheme.has_spans:
-        return CategoryQuestion(scheme, lang, few_shot, guidelines)
+        return CategoryQuestion(scheme, lang, few_shot, guidelines, most, include_reason)
     style = options.get("style") or ("by_label" if embedded else "entities")
     if style not in ("entities", "by_label"):
         raise LLMError(f"llm -> task -> style: {style!r} is not one of entities, by_label")
@@ -54,7 +56,8 @@ def make_question(
         guidelines,
         style=style,  # type: ignore[arg-type]
         closed=closed_quotes(lang) if options.get("closed_quotes") else None,
-        most=EMBEDDED_MOST if embedded else None,
+        most=most,
+        include_reason=include_reason,
     )
 
 
@@ -104,6 +107,7 @@ def result_of(example: Example, answer: Answer, question: Question) -> LLMResult
         annotation=reading.annotation,
         unaligned=reading.unaligned,
         ambiguous=reading.ambiguous,
+        reason=reading.reason,
     )
 
 

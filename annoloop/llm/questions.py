@@ -13,6 +13,10 @@ from annoloop.llm.prompting import render, template_version
 from annoloop.types import Annotation, LabelScheme
 
 Style = Literal["entities", "by_label"]
+REASON = "reason"
+"""The key of an LLM's reason in its answers."""
+REASON_LONGEST = 160
+"""Characters of a reason, where the server enforces a limit."""
 CLOSED_LONGEST = 4
 """Tokens in the longest quote that a closed list of quotes offers."""
 
@@ -27,11 +31,15 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """An answer understood: what it says about the text, and what of it could not be placed."""
+    """An answer understood: what it says about the text, what of it could not be placed, and why it says so.
+
+    `reason` is empty where none was asked for or none came.
+    """
 
     annotation: Annotation
     unaligned: tuple[str, ...] = ()
     ambiguous: bool = False
+    reason: str = ""
 
 
 class Question(Protocol):
@@ -91,7 +99,8 @@ class SpanQuestion:
 
     `style` "entities" asks for quote, label and occurrence; "by_label" for a list of quotes under each label,
     which a small model answers faster and better. `closed` gives for a text the only quotes allowed, or None.
-    `most` limits the quotes in the schema, for servers that enforce such limits.
+    `most` limits the quotes in the schema, for servers that enforce such limits. `include_reason` asks why:
+    for every quote, or with "by_label" once a text.
     """
 
     scheme: LabelScheme
@@ -101,6 +110,7 @@ class SpanQuestion:
     style: Style = "entities"
     closed: Callable[[str], list[str] | None] | None = None
     most: int | None = None
+    include_reason: bool = False
     _fixed: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -118,6 +128,7 @@ class SpanQuestion:
                 definitions=self.scheme.definitions,
                 guidelines=self.guidelines,
                 style=self.style,
+                include_reason=self.include_reason,
             )
             self._fixed["shown"] = [(self._asked(shot.text), self._answered(shot)) for shot in self.few_shot]
         turns = _turns(self._fixed["system"], self._fixed["shown"], self._asked(text))
@@ -126,7 +137,17 @@ class SpanQuestion:
     def read(self, text: str, parsed: Any) -> Reading:
         """The spans that the quotes stand at."""
         found = align(text, self._mentions(parsed), allow_overlap=self.scheme.kind == "spancat")
-        return Reading(Annotation(spans=found.spans), found.unaligned, found.ambiguous)
+        reason = self._reason(parsed) if self.include_reason else ""
+        return Reading(Annotation(spans=found.spans), found.unaligned, found.ambiguous, reason)
+
+    def _reason(self, parsed: Mapping[str, Any]) -> str:
+        """The LLM's reason for the text, or one line a quote."""
+        if REASON in parsed and REASON not in self.scheme.labels:
+            return _words(parsed[REASON])
+        items = parsed.get("entities")
+        entries = [one for one in items if isinstance(one, Mapping)] if isinstance(items, list) else []
+        lines = [(_words(one.get("quote")), _words(one.get(REASON))) for one in entries]
+        return "\n".join(dict.fromkeys(f"{quote}: {why}" for quote, why in lines if why))
 
     def _asked(self, text: str) -> str:
         return render(self.version, "question", text=text)
@@ -160,13 +181,17 @@ class SpanQuestion:
         limit = {} if self.most is None else {"maxItems": self.most if quotes != [] else 0}
         if quotes == []:
             quote = {"type": "string"}
+        reason = _reason_form(self.include_reason, self.most)
         if self.style == "by_label":
-            return _object({lb: {"type": "array", "items": quote, **limit} for lb in self.scheme.labels})
+            lists = {lb: {"type": "array", "items": quote, **limit} for lb in self.scheme.labels}
+            # A label of that name keeps its list.
+            return _object({**lists, **{name: form for name, form in reason.items() if name not in lists}})
         item = _object(
             {
                 "quote": quote,
                 "label": {"type": "string", "enum": list(self.scheme.labels)},
                 "occurrence": {"type": "integer"},
+                **reason,
             }
         )
         return _object({"entities": {"type": "array", "items": item, **limit}})
@@ -198,6 +223,17 @@ def _occurrence(text: str, quote: str, start: int) -> int:
     return sum(1 for place, _ in find(text, quote)[0] if place < start) + 1
 
 
+def _reason_form(wanted: bool, most: int | None) -> dict[str, Any]:
+    """The schema's property of a reason; strict servers elsewhere refuse a limit of length."""
+    limit = {} if most is None else {"maxLength": REASON_LONGEST}
+    return {REASON: {"type": "string", **limit}} if wanted else {}
+
+
+def _words(value: Any) -> str:
+    """Text on one line; an answer's reason may be anything and never makes it malformed."""
+    return " ".join(value.split()) if isinstance(value, str) else ""
+
+
 def _list(value: Any) -> list[Any]:
     if value is None:
         return []
@@ -208,12 +244,17 @@ def _list(value: Any) -> list[Any]:
 
 @dataclass(frozen=True)
 class CategoryQuestion:
-    """Which category fits a text, or which ones where the scheme is not exclusive."""
+    """Which category fits a text, or which ones where the scheme is not exclusive.
+
+    `include_reason` asks why; `most` is not None for servers that enforce limits on lengths.
+    """
 
     scheme: LabelScheme
     lang: str = "en"
     few_shot: tuple[Shot, ...] = ()
     guidelines: str | None = None
+    most: int | None = None
+    include_reason: bool = False
     _fixed: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -231,6 +272,7 @@ class CategoryQuestion:
                 definitions=self.scheme.definitions,
                 guidelines=self.guidelines,
                 exclusive=self.scheme.is_exclusive,
+                include_reason=self.include_reason,
             )
             self._fixed["shown"] = [(self._asked(shot.text), self._answered(shot)) for shot in self.few_shot]
         turns = _turns(self._fixed["system"], self._fixed["shown"], self._asked(text))
@@ -238,7 +280,8 @@ class CategoryQuestion:
 
     def read(self, text: str, parsed: Any) -> Reading:
         """The categories named."""
-        return Reading(Annotation(labels=self._labels(parsed)))
+        reason = _words(parsed.get(REASON)) if self.include_reason else ""
+        return Reading(Annotation(labels=self._labels(parsed)), reason=reason)
 
     def _asked(self, text: str) -> str:
         return render(self.version, "question", text=text)
@@ -255,9 +298,10 @@ class CategoryQuestion:
 
     def _schema(self) -> dict[str, Any]:
         one = {"type": "string", "enum": list(self.scheme.labels)}
-        if self.scheme.is_exclusive:
-            return _object({"label": one})
-        return _object({"labels": {"type": "array", "items": one}})
+        key, form = (
+            ("label", one) if self.scheme.is_exclusive else ("labels", {"type": "array", "items": one})
+        )
+        return _object({key: form, **_reason_form(self.include_reason, self.most)})
 
     def _labels(self, parsed: Any) -> tuple[str, ...]:
         if not isinstance(parsed, Mapping):

@@ -20,8 +20,9 @@ class QuestionTask:
     """A question as spacy-llm's task.
 
     Beside the entities or categories, `doc.user_data["llm_status"]` holds the answer's status and
-    `doc.user_data["llm_unaligned"]` the quotes without a place. Where the status is not ok the doc is left
-    without any annotation, which is not the same as "no entities".
+    `doc.user_data["llm_unaligned"]` the quotes without a place, and
+    `doc.user_data["llm_reason"]` the LLM's reason where `include_reason` asked for it. Where the status is
+    not ok the doc is left without any annotation, which is not the same as "no entities".
     """
 
     def __init__(self, question: Question, scheme: LabelScheme) -> None:
@@ -70,6 +71,8 @@ class QuestionTask:
         if reading is None:
             return
         unaligned = list(reading.unaligned)
+        if reading.reason:
+            doc.user_data["llm_reason"] = reading.reason
         if self._scheme.has_spans:
             found = []
             for span in reading.annotation.spans:
@@ -109,6 +112,7 @@ def make_ner_task(
     guidelines: str | None = None,
     lang: str = "en",
     style: str = "entities",
+    include_reason: bool = False,
 ) -> QuestionTask:
     """`annoloop.NER.v1`: quotes with their occurrence, placed exactly.
 
@@ -119,7 +123,14 @@ def make_ner_task(
     shots = tuple(_shots(examples, scheme))
     if style not in ("entities", "by_label"):
         raise LLMError(f"llm -> task -> style: {style!r} is not one of entities, by_label")
-    question = SpanQuestion(scheme, lang, shots, guidelines, style=style)  # type: ignore[arg-type]
+    question = SpanQuestion(
+        scheme,
+        lang,
+        shots,
+        guidelines,
+        style=style,  # type: ignore[arg-type]
+        include_reason=include_reason,
+    )
     return QuestionTask(question, scheme)
 
 
@@ -130,13 +141,17 @@ def make_textcat_task(
     guidelines: str | None = None,
     lang: str = "en",
     exclusive_classes: bool = True,
+    include_reason: bool = False,
 ) -> QuestionTask:
     """`annoloop.TextCat.v1`: one category, or several where they are not exclusive.
 
     `examples` are rows {"text", "label"} or {"text", "labels"}, or a reader of such rows.
     """
     scheme = _scheme(labels, label_definitions, "textcat" if exclusive_classes else "textcat_multilabel")
-    return QuestionTask(CategoryQuestion(scheme, lang, tuple(_shots(examples, scheme)), guidelines), scheme)
+    shots = tuple(_shots(examples, scheme))
+    return QuestionTask(
+        CategoryQuestion(scheme, lang, shots, guidelines, include_reason=include_reason), scheme
+    )
 
 
 __all__ = ["Prompt", "QuestionTask", "make_ner_task", "make_textcat_task"]

@@ -104,12 +104,13 @@ class LLMSection(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     examples: str
+    include_reason: bool
     task: dict[str, Any]
     model: dict[str, Any]
 
     @model_validator(mode="after")
     def _keys(self) -> LLMSection:
-        known = {"factory", "save_io", "validate_types", "cache", "require_all_labels", "include_reason"}
+        known = {"factory", "save_io", "validate_types", "cache", "require_all_labels"}
         unknown = sorted(set(self.model_extra or {}) - known)
         if unknown:
             raise ValueError(f"{unknown[0]}: not a setting of spacy-llm's block")

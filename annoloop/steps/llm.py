@@ -73,6 +73,9 @@ def llm_config(project: Project) -> dict[str, Any]:
     """The project's `[llm]` block as plain values, without annoloop's own key."""
     block = project.settings.llm.model_dump()
     block.pop("examples")
+    if not block["include_reason"]:
+        # Answers kept before there was this setting go on counting.
+        block.pop("include_reason")
     return block
 
 
@@ -131,12 +134,18 @@ def llm_source(project: Project, *, connect: bool = False) -> LLMSource | Import
         return ImportedSource(imported["key"], imported["name"])
     if why_no_llm(project) is not None:
         return None
-    from annoloop.llm.annotate import check_llm, describe
+    from annoloop.llm.annotate import check_llm, describe, identity
 
     config, lang = llm_config(project), project.settings.project.lang
     check_llm(config, allow_remote=project.settings.privacy.allow_remote, connect=connect)
     shown, name = few_shot(project), describe(config, project.scheme, lang=lang)
-    shaped = [config, name, lang, project.scheme.labels, dict(project.scheme.definitions)]
+    shaped = [
+        config,
+        identity(config, project.scheme, lang=lang),
+        lang,
+        project.scheme.labels,
+        dict(project.scheme.definitions),
+    ]
     shots = [[row.text, annotation_to_json(row.annotation)] for row in shown if row.annotation is not None]
     return LLMSource(project, shown, f"llm:{input_hash(dump([shaped, shots]))}", name)
 
