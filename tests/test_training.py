@@ -13,6 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import spacy
+from spacy.language import Language
+from spacy.tokens import Doc, SpanGroup
+from spacy.tokens import Span as SpacySpan
 from spacy.training import Example as SpacyExample
 
 from annoloop.errors import TrainingError
@@ -224,10 +227,39 @@ def test_every_kind_trains_and_doubts(
         scheme.check(prediction.annotation, text)
     if recipe in ("ner", "textcat_multilabel_linear"):
         assert sum(p.annotation == gold for p, (_, gold) in zip(said, pairs, strict=False)) > len(pairs) / 2
+    if scheme == MULTI:
+        assert all(p.score is None or (p.score in p.probabilities and p.score >= 0.5) for p in said)
+    if scheme == NER:
+        assert {p.score for p in said} == {None}
+    assert all(p.score is None for p in said if p.annotation == Annotation())
     doubts = uncertainty(made.path, texts, scheme=scheme)
     assert len(doubts) == len(texts)
     assert min(doubts) >= 0
     assert max(doubts[: len(pairs)]) > 0
+
+
+def test_a_score_is_that_of_what_the_pipeline_is_least_sure_of() -> None:
+    found = {"one two": [0.9, 0.625], "none": []}
+
+    @Language.component("test_spans_with_scores")
+    def mark(doc: Doc) -> Doc:
+        scores = found[doc.text]
+        spans = [SpacySpan(doc, n, n + 1, label="BRAND") for n in range(len(scores))]
+        doc.spans["sc"] = SpanGroup(doc, spans=spans, attrs={"scores": np.array(scores, dtype="f")})
+        doc.cats = {"heating": 0.75, "trains": 0.5, "unseen": 0.25} if scores else {}
+        return doc
+
+    nlp = spacy.blank("en")
+    nlp.add_pipe("test_spans_with_scores")
+    scores = {
+        scheme.kind: [p.score for p in predict(nlp, found, scheme=scheme)]
+        for scheme in (SPANCAT, TEXTCAT, MULTI)
+    }
+    assert scores == {
+        "spancat": [0.625, None],
+        "textcat": [0.75, None],
+        "textcat_multilabel": [0.5, None],
+    }
 
 
 @pytest.mark.parametrize(

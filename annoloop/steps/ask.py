@@ -9,8 +9,9 @@ from typing import Any
 from annoloop.errors import AnnoloopError
 from annoloop.project import Project
 from annoloop.steps.progress import OnProgress, silent
-from annoloop.steps.sources import ModelSource, Source, ask_source, latest_model
-from annoloop.types import Example, Round, Suggestion, Task
+from annoloop.steps.sources import ModelSource, Source, latest_model
+from annoloop.steps.suggest import suggestions
+from annoloop.types import Example, Round, Task
 
 BLIND_ROUND = 0
 RANKED_TEXTS = 2_000
@@ -160,12 +161,10 @@ def _tasks(
     source: Source | None,
     on_progress: OnProgress,
 ) -> tuple[Task, ...]:
-    said = ask_source(project, source, chosen, on_progress=on_progress) if source else {}
+    suggested = suggestions(project, source, chosen, on_progress=on_progress) if source else {}
     tasks = []
     for place, example in enumerate(chosen):
-        suggestion = None
-        if source and example.input_hash in said:
-            suggestion = Suggestion(said[example.input_hash], None, source.name)
+        suggestion = suggested.get(example.input_hash)
         priority = 1.0 - place / max(len(chosen), 1)
         tasks.append(project.task(example, number=number, priority=priority, suggestion=suggestion))
     return tuple(tasks)

@@ -11,7 +11,9 @@ from typing import Any, Literal, Protocol
 from annoloop.errors import TrainingError
 from annoloop.evaluation.leaderboard import megabytes
 from annoloop.project import Project
+from annoloop.steps import reasons
 from annoloop.steps.progress import OnProgress, silent
+from annoloop.steps.reasons import Language
 from annoloop.types import Annotation, Example, Round
 
 Said = tuple[Example, Annotation | None, Mapping[str, Any]]
@@ -45,9 +47,10 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class RulesSource:
-    """The project's patterns."""
+    """The project's patterns. Their reasons are given in `language`."""
 
     rules: Any
+    language: Language = "en"
     approach: Literal["rules"] = "rules"
 
     @property
@@ -57,14 +60,16 @@ class RulesSource:
 
     @property
     def name(self) -> str:
-        """As people see it."""
-        return f"rules {self.rules.version}"
+        """As people see it: "12 rules (479d8a)"."""
+        count = len(self.rules.patterns)
+        return f"{count} rule{'s' * (count != 1)} ({self.rules.version[:6]})"
 
     def predict(self, examples: Sequence[Example]) -> Iterator[Said]:
         """Match the patterns."""
-        annotations = self.rules.predict(eg.text for eg in examples)
-        for example, annotation in zip(examples, annotations, strict=True):
-            yield example, annotation, {}
+        for example in examples:
+            matches = self.rules.explain(example.text)
+            reason = reasons.of_rules(self.rules, example.text, matches, self.language)
+            yield example, self.rules.annotation(matches), {"reason": reason}
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,8 @@ class ModelSource:
     number: int
     fingerprint: str
     scheme: Any
+    recipe: str = ""
+    language: Language = "en"
     approach: Literal["model"] = "model"
 
     @property
@@ -106,7 +113,14 @@ class ModelSource:
         pipeline = _loaded(self.path, self.fingerprint)
         made = predict(pipeline, (eg.text for eg in examples), scheme=self.scheme)
         for example, prediction in zip(examples, made, strict=True):
-            yield example, prediction.annotation, {}
+            yield example, prediction.annotation, self.detail(prediction)
+
+    def detail(self, prediction: Any) -> dict[str, Any]:
+        """Score and reason of a prediction of this model."""
+        reason = reasons.of_model(
+            prediction, self.scheme, number=self.number, recipe=self.recipe, language=self.language
+        )
+        return {"score": prediction.score, "reason": reason}
 
 
 @lru_cache(maxsize=2)
@@ -121,7 +135,7 @@ def rules_source(project: Project) -> RulesSource | None:
     from annoloop.rules.matcher import load_rules
 
     rules = load_rules(project.patterns, scheme=project.scheme, lang=project.settings.project.lang)
-    return None if rules is None or rules.empty else RulesSource(rules)
+    return None if rules is None or rules.empty else RulesSource(rules, reasons.language_of(project))
 
 
 def model_source(project: Project, record: Round) -> ModelSource:
@@ -137,7 +151,8 @@ def model_source(project: Project, record: Round) -> ModelSource:
     path = project.folder / record.model
     if not path.is_dir():
         raise TrainingError(f"{path} is gone", hint="train it again: annoloop train PROJECT")
-    return ModelSource(path, record.number, record.fingerprint, project.scheme)
+    recipe, language = record.recipe or "", reasons.language_of(project)
+    return ModelSource(path, record.number, record.fingerprint, project.scheme, recipe, language)
 
 
 def latest_model(project: Project) -> ModelSource | None:

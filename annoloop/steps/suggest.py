@@ -9,8 +9,9 @@ from annoloop.evaluation.scores import score
 from annoloop.project import Project
 from annoloop.steps.llm import LLMSource, llm_source
 from annoloop.steps.progress import OnProgress, silent
+from annoloop.steps.reasons import LONGEST, honest_score, language_of, of_llm
 from annoloop.steps.sources import ModelSource, RulesSource, Source, ask_source, latest_model, rules_source
-from annoloop.types import Gold, Scores
+from annoloop.types import Example, Gold, Scores, Suggestion
 
 LLM_DEV_TEXTS = 40
 """Dev texts that the LLM is asked about: enough to tell a useful source from a useless one."""
@@ -58,6 +59,30 @@ def best_source(project: Project, *, on_progress: OnProgress = silent) -> tuple[
     if value == 0:
         return None, f"no source finds anything on {len(few)} dev texts ({listed}): no suggestions"
     return best, f"best on {len(few)} dev texts: {listed}"
+
+
+def suggestions(
+    project: Project, source: Source, examples: Sequence[Example], *, on_progress: OnProgress = silent
+) -> dict[str, Suggestion]:
+    """What the expert sees of a source before deciding, by input hash; texts it failed on are absent.
+
+    The score is the model's own for what it is least sure of; rules and LLMs state none, and none is made up.
+    """
+    said = ask_source(project, source, examples, on_progress=on_progress)
+    kept = project.store.predictions(source.key, hashes=list(said))
+    language = language_of(project)
+    made = {}
+    for example in examples:
+        annotation = said.get(example.input_hash)
+        if annotation is None:
+            continue
+        _, detail = kept.get(example.input_hash, (None, {}))
+        reason = str(detail.get("reason") or "")
+        if source.approach == "llm":
+            reason = of_llm(example.text, detail, language)
+        score = honest_score(detail.get("score"))
+        made[example.input_hash] = Suggestion(annotation, score, source.name, reason[:LONGEST])
+    return made
 
 
 def _suggesting_llm(project: Project) -> LLMSource | None:

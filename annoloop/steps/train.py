@@ -92,8 +92,11 @@ def train_round(project: Project, number: int, *, on_progress: OnProgress = sile
         fingerprint=name,
         held_out=None,
     )
-    record = replace(record, dev=score(project.scheme, list(dev), trained.dev_said, seed=settings.seed))
-    project.store.save_predictions(model_source(project, record).dev_key, trained.dev_said)
+    said = {name: prediction.annotation for name, prediction in trained.dev_said.items()}
+    record = replace(record, dev=score(project.scheme, list(dev), said, seed=settings.seed))
+    source = model_source(project, record)
+    details = {name: source.detail(prediction) for name, prediction in trained.dev_said.items()}
+    project.store.save_predictions(source.dev_key, said, details=details)
     project.store.save_round(record)
     project.store.set_fact(WHEEL_FACT, None)
     return record

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from annoloop.corpus.spacy_io import from_doc
+from annoloop.corpus.spacy_io import SPANS_KEY, from_doc
 from annoloop.errors import TrainingError
 from annoloop.types import Annotation, LabelScheme
 
@@ -25,8 +25,12 @@ _BEAM_DENSITY = 0.0
 class Prediction:
     """What a pipeline says of one text.
 
-    Categories: `probabilities` follows the scheme's labels, `score` is the highest of them. Spans: both
-    are empty (None, ()), since a greedy parser has no probability to offer; see `uncertainty`.
+    `score` (0 to 1) is that of the part of the annotation that the pipeline is least sure of, as the
+    pipeline gives it; nothing calibrates it, so it orders texts better than it counts errors. Categories: the
+    lowest probability of those chosen. spancat: the lowest score of the spans found. None where nothing was
+    chosen or found, and for ner: a greedy parser has no probability to offer, and the shares of a beam
+    are those of a few parses among themselves (see `uncertainty`).
+    `probabilities` follows the scheme's labels; empty for spans.
     """
 
     annotation: Annotation
@@ -64,10 +68,19 @@ def predict(
     for doc in nlp.pipe(texts, batch_size=batch_size):
         annotation = from_doc(doc, scheme)
         if scheme.has_spans:
-            yield Prediction(annotation, None)
+            yield Prediction(annotation, _least_span_score(doc, scheme))
             continue
         probabilities = tuple(doc.cats.get(label, 0.0) for label in scheme.labels)
-        yield Prediction(annotation, max(probabilities, default=None), probabilities)
+        chosen = (doc.cats[label] for label in annotation.labels)
+        yield Prediction(annotation, min(chosen, default=None), probabilities)
+
+
+def _least_span_score(doc: Doc, scheme: LabelScheme) -> float | None:
+    if scheme.kind == "ner":
+        return None
+    found = doc.spans.get(SPANS_KEY)
+    scores = found.attrs.get("scores") if found else None
+    return None if scores is None or not len(scores) else float(min(scores))
 
 
 def uncertainty(

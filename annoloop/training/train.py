@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from annoloop.corpus.spacy_io import to_doc
 from annoloop.errors import TrainingError
-from annoloop.training.predict import predict
+from annoloop.training.predict import Prediction, predict
 from annoloop.training.recipe import (
     LINEAR_CODE,
     LINEAR_FACTORY,
@@ -56,7 +56,7 @@ class Trained:
     recipe: str
     dev_score: float | None
     tried: tuple[tuple[str, float | None, float], ...]
-    dev_said: Mapping[str, Annotation] = field(default_factory=dict)
+    dev_said: Mapping[str, Prediction] = field(default_factory=dict)
 
 
 def train(
@@ -111,9 +111,9 @@ def train(
     return Trained(out, best.name, best.score, tried, dev_said)
 
 
-def _dev_said(run: _Run, judge: Sequence[Gold]) -> dict[str, Annotation]:
+def _dev_said(run: _Run, judge: Sequence[Gold]) -> dict[str, Prediction]:
     made = predict(run.folder, (gold.example.text for gold in judge), scheme=run.scheme)
-    return {gold.example.input_hash: one.annotation for gold, one in zip(judge, made, strict=True)}
+    return {gold.example.input_hash: one for gold, one in zip(judge, made, strict=True)}
 
 
 def _usable(gold: GoldSet, scheme: LabelScheme, name: str) -> list[Gold]:
