@@ -1,189 +1,305 @@
-// Draws one text: tokens, marks, and the selection by pointer. Redraws only the paragraphs that change.
+// One text with its marks: shown, selected, edited. Spans are [start, end, label] in code points.
+//
+// The text is divided into blocks. A block is plain text until it comes near the screen; an edit redraws
+// only the blocks that it touches, and the browser lays out only those in view (content-visibility).
 
+import { Cursor } from "./cursor.js";
 import { el } from "./dom.js";
-import { lanes, paragraphs, snap, spanAt, visible } from "./core.js";
+import { drawBlock, drawPlain } from "./draw.js";
+import { measuring } from "./measure.js";
+import { blockStretches, partStarts } from "./parts.js";
+import { Pointer } from "./pointer.js";
+import {
+  addSpan, anyOverlap, chop, compared, direction, moveEdge, removeSpan, sameSpan, snap, sorted, spansAt, textLength,
+  textOf, tokenAt,
+} from "./spans.js";
+import { paneStrings } from "./text_strings.js";
+import { Toolbar } from "./toolbar.js";
+import { Watch } from "./watch.js";
+
+const AT_ONCE = 900;
 
 export class TextPane {
-  /** `pick(span)` is called for a stretch selected, `drop(span)` for a mark clicked. */
-  constructor({ pick, drop, colour, overlapping, removeTitle }) {
-    Object.assign(this, { pick, drop, colour, overlapping, removeTitle });
-    this.root = el("div", { class: "text" });
-    this.tokens = [];
-    this.spans = [];
-    this.drag = null;
-    if (pick) this.#listen();
+  #characters = false;
+
+  /** Without `change` the text is read-only. What the callbacks mean stands at their use below. */
+  constructor({ labels, overlapping = false, lang = "en", change = null, label, say, mode, chose }) {
+    this.labels = labels;
+    this.overlapping = overlapping;
+    this.strings = paneStrings(lang);
+    this.editable = Boolean(change);
+    this.on = { change, label, say: say ?? (() => {}), mode: mode ?? (() => {}), chose: chose ?? (() => {}) };
+    this.root = el("div", { class: this.editable ? "text editable" : "text" });
+    this.measure = () => measuring(this.root);
+    this.watch = new Watch((node) => this.#enter(node));
+    Object.assign(this, { tokens: [], blocks: [], lit: [], partStarts: [0], partsDone: 0, dividers: [] });
+    this.#clear([]);
+    if (!this.editable) return;
+    this.root.tabIndex = 0;
+    this.root.setAttribute("role", "group");
+    this.root.setAttribute("aria-label", this.strings.text);
+    this.toolbar = new Toolbar(this);
+    this.cursor = new Cursor(this);
+    this.pointer = new Pointer(this);
   }
 
-  /** Another text. */
-  show(tokens, spans) {
+  /** Another text. Returns the spans that lie outside it and therefore cannot be shown. */
+  show(tokens, spans, { partsDone = 0, lang = "" } = {}) {
+    this.#clear(chop(tokens));
+    this.root.lang = lang;
+    const length = textLength(this.tokens);
+    const inside = ([start, end]) => start >= 0 && start < end && end <= length;
+    this.#setSpans(spans.filter(inside));
+    this.partStarts = partStarts(this.tokens);
+    this.partsDone = Math.min(partsDone, this.parts);
+    this.#build();
+    return spans.filter((span) => !inside(span));
+  }
+
+  #clear(tokens) {
+    this.pointer?.cancel();
     this.tokens = tokens;
-    this.spans = spans;
-    this.#clearDrag();
-    this.stretches = paragraphs(tokens);
-    this.blocks = this.stretches.map(() => el("p", { dir: "auto" }));
-    this.nodes = new Array(tokens.length);
-    this.root.replaceChildren(...this.blocks);
-    this.stretches.forEach((_, index) => this.#draw(index));
+    this.spans = [];
+    this.against = null;
+    this.chosen = null;
+    this.toolbar?.hide();
+    this.preview(null);
+    if (!this.cursor) return;
+    this.cursor.clear();
+    this.cursor.at = null;
   }
 
-  /** Other spans on the same text. */
-  mark(spans) {
-    const before = this.spans;
-    this.spans = spans;
-    const changed = [...spans.filter((s) => !before.includes(s)), ...before.filter((s) => !spans.includes(s))];
-    this.stretches.forEach(([from, to], index) => {
-      if (changed.some((span) => span.start < to && span.end > from)) this.#draw(index);
-    });
+  /** Other spans on the same text; against another set, what was added and removed is drawn as such. */
+  mark(spans, { against = this.against } = {}) {
+    const before = this.marks;
+    const wereInLanes = this.inLanes;
+    this.against = against;
+    this.#setSpans(spans);
+    if (this.chosen && !spans.some((span) => sameSpan(span, this.chosen))) this.choose(null);
+    if (wereInLanes !== this.inLanes) this.#redraw(() => true);
+    else this.#redrawChanged(before, this.marks);
   }
 
-  #draw(index) {
-    const [from, to] = this.stretches[index];
-    const here = this.spans.filter((span) => span.start < to && span.end > from);
+  #setSpans(spans) {
+    this.spans = sorted(spans.map((span) => span.slice(0, 3)));
+    this.marks = compared(this.spans, this.against);
+    this.inLanes = this.overlapping || anyOverlap(this.marks);
+  }
+
+  get parts() {
+    return this.partStarts.length;
+  }
+
+  get currentPart() {
+    return Math.min(this.partsDone + 1, this.parts);
+  }
+
+  markPartDone(number) {
+    this.partsDone = number;
+    this.#drawDividers();
+  }
+
+  goToPart(number) {
+    const divider = this.dividers[number - 1] ?? this.root;
+    divider.scrollIntoView({ block: "start" });
+    // What came into view had only a guessed height.
+    requestAnimationFrame(() => divider.scrollIntoView({ block: "start" }));
+  }
+
+  get characters() {
+    return this.#characters;
+  }
+
+  set characters(on) {
+    if (!this.editable || on === this.#characters) return;
+    this.#characters = on;
+    this.root.classList.toggle("characters", on);
+    this.#redraw(() => true);
+    this.on.mode(on);
+    this.on.say(on ? this.strings.characters : this.strings.words);
+  }
+
+  key(event) {
+    return this.editable && this.tokens.length > 0 && this.cursor.key(event);
+  }
+
+  /** A label's key or chip: relabels what is chosen, marks what is selected by key; else false. */
+  useLabel(label) {
+    if (!this.editable) return false;
+    if (this.chosen) {
+      if (this.chosen[2] !== label) this.replace(this.chosen, [this.chosen[0], this.chosen[1], label]);
+      return true;
+    }
+    if (!this.cursor.selection) return false;
+    this.pick(this.cursor.selection, label);
+    return true;
+  }
+
+  /** Marks a stretch with a label, without blanks at its ends. */
+  pick([from, to], label = this.on.label()) {
+    const stretch = snap(this.tokens, from, to);
+    this.cursor.select(null);
+    if (!stretch) return;
+    const span = [...stretch, label];
+    this.cursor.at = stretch[0];
+    this.choose(null);
+    this.#change(addSpan(this.spans, span, this.overlapping), "marked", span);
+  }
+
+  remove(span) {
+    this.choose(null);
+    this.cursor.at = span[0];
+    this.#change(removeSpan(this.spans, span), "removed", span);
+  }
+
+  replace(old, span) {
+    this.chosen = span;
+    this.#change(addSpan(removeSpan(this.spans, old), span, this.overlapping), "changed", span);
+    this.toolbar.show(span);
+    this.on.chose(span);
+  }
+
+  /** Moves an edge of the chosen mark by one piece. */
+  resize(edge, step) {
+    const moved = moveEdge(this.tokens, this.chosen, edge, step, this.characters);
+    if (moved) this.replace(this.chosen, moved);
+  }
+
+  #change(spans, what, span) {
+    this.mark(spans);
+    this.on.say(this.strings[what](span[2], textOf(this.tokens, span, 12)));
+    this.on.change(this.spans);
+  }
+
+  /** Chooses a mark (null: none); `word` is the piece that was clicked for it. */
+  choose(span, word = null) {
+    if (!span && !this.chosen) return;
+    const before = this.chosen;
+    this.chosen = span;
+    this.#redraw((block) => touches(block, before) || touches(block, span));
+    if (span) {
+      this.toolbar.show(span, word);
+      this.on.say(this.strings.chosen(span[2], textOf(this.tokens, span, 12)));
+    } else this.toolbar.hide();
+    this.on.chose(span);
+  }
+
+  /** Lets go of what is chosen or selected. */
+  escape() {
+    const something = Boolean(this.chosen || this.cursor?.isOn || this.pointer?.drag);
+    this.pointer?.cancel();
+    this.cursor?.clear();
+    this.choose(null);
+    return something;
+  }
+
+  stop() {
+    this.watch.stop();
+    this.toolbar?.stop();
+    this.pointer?.cancel();
+  }
+
+  /** Lights the stretch that would be marked; null: none. */
+  preview(stretch) {
+    this.selection = stretch;
+    for (const node of this.lit) node.classList.remove("sel", "sel-first", "sel-last");
+    this.lit = stretch ? this.nodesIn(stretch) : [];
+    for (const node of this.lit) node.classList.add("sel");
+    this.lit[0]?.classList.add("sel-first");
+    this.lit.at(-1)?.classList.add("sel-last");
+  }
+
+  /** The elements of the pieces between two offsets, as far as they are drawn. */
+  nodesIn([start, end]) {
+    const inside = (node) => Number(node.dataset.s) >= start && Number(node.dataset.e) <= end;
+    return this.blocks.filter((block) => block.nodes && touches(block, [start, end])).flatMap(({ nodes }) => nodes.filter(inside));
+  }
+
+  /** The block at an offset, drawn. */
+  blockAt(offset) {
+    let index = this.blocks.findIndex((block) => block.end > offset);
+    if (index < 0) index = this.blocks.length - 1;
     const block = this.blocks[index];
-    block.replaceChildren();
-    if (this.overlapping) this.#drawLanes(block, from, to, here);
-    else this.#drawMarks(block, from, to, here);
+    if (block && !block.nodes) this.#draw(block);
+    return block;
   }
 
-  #drawMarks(block, from, to, spans) {
-    let at = from;
-    for (const span of spans) {
-      const start = Math.max(span.start, from);
-      const end = Math.min(span.end, to);
-      for (; at < start; at += 1) block.append(...this.#token(at));
-      const mark = el("mark", { style: `--c:${this.colour(span.label)}`, title: this.removeTitle(span.label) });
-      for (; at < end; at += 1) mark.append(...this.#token(at, at === end - 1));
-      const tag = el("span", { class: "tag" }, span.label);
-      // The label stays on the line of the last word, unless that is longer than a line may be.
-      const last = this.nodes[end - 1];
-      mark.append(this.tokens[end - 1][0].length > 30 ? tag : el("span", { class: "end" }, last, tag));
-      block.append(mark);
-      // The blank after a mark belongs to the line, not to the mark.
-      if (this.tokens[end - 1][1]) block.append(" ");
+  spansAt(stretch) {
+    return spansAt(this.spans, stretch);
+  }
+
+  wordAt(offset) {
+    const [, , start, end] = this.tokens[tokenAt(this.tokens, offset)];
+    return [start, end];
+  }
+
+  #build() {
+    const { tokens } = this;
+    let dir = "";
+    this.blocks = blockStretches(tokens, { starts: this.partStarts }).map(([from, to]) => {
+      const here = tokens.slice(from, to);
+      const opens = from === 0 || tokens[from - 1][0].includes("\n");
+      if (opens || !dir) dir = direction(here.map((token) => token[0]).join(" "));
+      const node = el("p", { dir: dir || "ltr" });
+      const block = { node, tokens: here, start: here[0][2], end: here.at(-1)[3] + here.at(-1)[1], dir: dir || "ltr" };
+      const lines = Math.ceil((block.end - block.start) / 75);
+      node.style.containIntrinsicSize = `auto none auto ${lines * 2.2}em`;
+      return block;
+    });
+    this.#buildDividers();
+    let left = AT_ONCE;
+    for (const block of this.blocks) {
+      left -= block.tokens.length;
+      if (left > -block.tokens.length) this.#draw(block);
+      else drawPlain(block);
     }
-    for (; at < to; at += 1) block.append(...this.#token(at));
+    const nodes = this.blocks.flatMap((block) => (block.divider ? [block.divider, block.node] : [block.node]));
+    this.root.replaceChildren(...nodes, ...(this.toolbar ? [this.toolbar.root] : []));
+    this.watch.start(this.blocks.filter((block) => !block.nodes).map(({ node }) => node));
   }
 
-  #drawLanes(block, from, to, spans) {
-    const lane = lanes(spans);
-    const deepest = Math.max(-1, ...lane);
-    block.style.setProperty("--lanes", deepest + 1);
-    for (let at = from; at < to; at += 1) {
-      const [node, ...blank] = this.#token(at);
-      const continues = spans.some((span) => at >= span.start && at < span.end - 1);
-      // A blank inside a span lies in the token, so that the bar below runs through.
-      if (continues) node.append(...blank);
-      spans.forEach((span, index) => {
-        if (at >= span.start && at < span.end) node.append(this.#bar(span, at, from, lane[index]));
-      });
-      block.append(node, ...(continues ? [] : blank));
-    }
+  #buildDividers() {
+    this.dividers = [];
+    if (this.parts < 2) return;
+    this.dividers = this.partStarts.map((from) => {
+      const divider = el("div", { class: "part", role: "heading", "aria-level": 3 });
+      this.blocks.find((block) => block.start === this.tokens[from][2]).divider = divider;
+      return divider;
+    });
+    this.#drawDividers();
   }
 
-  #bar(span, at, from, lane) {
-    const bar = el("i", { class: "bar", style: `--c:${this.colour(span.label)};--lane:${lane}` });
-    if (at === Math.max(span.start, from)) {
-      bar.append(el("span", { class: "tag", title: this.removeTitle(span.label) }, span.label));
-    }
-    return bar;
-  }
-
-  #token(index, bare = false) {
-    const [text, blank] = this.tokens[index];
-    const node = el("span", { class: "t" }, visible(text));
-    node.dataset.i = index;
-    this.nodes[index] = node;
-    return blank && !bare ? [node, document.createTextNode(" ")] : [node];
-  }
-
-  #listen() {
-    this.root.addEventListener("pointerdown", (event) => this.#start(event));
-    this.root.addEventListener("pointermove", (event) => this.#move(event));
-    this.root.addEventListener("pointerup", (event) => this.#end(event));
-    this.root.addEventListener("pointercancel", () => this.#clearDrag());
-    // The browser's own selection would only be in the way.
-    this.root.addEventListener("dragstart", (event) => event.preventDefault());
-  }
-
-  #start(event) {
-    if (event.button !== 0 || !event.isPrimary) return;
-    const index = this.#tokenAt(event);
-    if (index === null) return;
-    if (event.pointerType === "mouse") event.preventDefault();
-    this.drag = { from: index, to: index, moved: false, onTag: this.#spanOfTag(event.composedPath()[0]) };
-    this.root.setPointerCapture(event.pointerId);
-    this.#preview();
-  }
-
-  #move(event) {
-    if (!this.drag) return;
-    const index = this.#tokenAt(event);
-    if (index === null || index === this.drag.to) return;
-    this.drag.to = index;
-    this.drag.moved = true;
-    this.#preview();
-  }
-
-  #end(event) {
-    const drag = this.drag;
-    if (!drag) return;
-    this.#move(event);
-    this.#clearDrag();
-    const covering = drag.onTag || spanAt(this.spans, drag.from);
-    if (drag.from === drag.to && covering && (drag.onTag || !this.overlapping || !drag.moved)) {
-      this.drop(covering);
-      return;
-    }
-    const span = snap(this.tokens, drag.from, drag.to);
-    if (span) this.pick(span);
-  }
-
-  #clearDrag() {
-    this.drag = null;
-    this.#preview();
-  }
-
-  #preview() {
-    for (const node of this.lit || []) node.classList.remove("sel", "sel-first", "sel-last");
-    const span = this.drag && snap(this.tokens, this.drag.from, this.drag.to);
-    const onMark = this.drag && this.drag.from === this.drag.to && spanAt(this.spans, this.drag.from);
-    this.lit = span && !onMark ? this.nodes.slice(span.start, span.end) : [];
-    this.lit.forEach((node, index) => {
-      node.classList.add("sel");
-      if (index === 0) node.classList.add("sel-first");
-      if (index === this.lit.length - 1) node.classList.add("sel-last");
+  #drawDividers() {
+    const { strings: s, parts, partsDone } = this;
+    this.dividers.forEach((divider, index) => {
+      const state = index < partsDone ? "done" : index === partsDone ? "now" : "open";
+      divider.dataset.state = state;
+      const sign = state === "done" ? "✓ " : "";
+      divider.replaceChildren(el("span", {}, s.part(index + 1, parts)), el("span", { class: "part-state" }, sign + s[state]));
     });
   }
 
-  #spanOfTag(node) {
-    if (!node?.classList?.contains("tag")) return null;
-    const first = node.closest("mark")?.querySelector(".t") || node.closest(".t");
-    const label = node.textContent;
-    const index = Number(first?.dataset.i);
-    return this.spans.find((s) => s.label === label && s.start <= index && index < s.end) || null;
+  #enter(node) {
+    const block = this.blocks.find((other) => other.node === node);
+    if (block && !block.nodes) this.#draw(block);
   }
 
-  // With the pointer captured, events name the pane; what lies under it is asked for by its place.
-  #tokenAt({ clientX, clientY }) {
-    const tree = this.root.getRootNode();
-    const under = tree.elementFromPoint(clientX, clientY);
-    const inside = under && this.root.contains(under) ? under : null;
-    const token = inside?.closest(".t");
-    if (token) return Number(token.dataset.i);
-    const mark = inside?.closest("mark");
-    if (mark) return Number([...mark.querySelectorAll(".t")].at(-1).dataset.i);
-    return this.drag ? this.#nearest(clientX, clientY) : null;
+  #draw(block) {
+    drawBlock(block, this.marks.filter((span) => touches(block, span)), this);
+    if (this.selection) this.preview(this.selection);
+    this.cursor?.draw();
   }
 
-  // Between words or beside the text: the closest token on the line under the pointer.
-  #nearest(x, y) {
-    const tree = this.root.getRootNode();
-    for (const step of [4, 8, 16, 32, 64]) {
-      for (const at of [x - step, x + step]) {
-        const token = tree.elementFromPoint(at, y)?.closest?.(".t");
-        if (token && this.root.contains(token)) return Number(token.dataset.i);
-      }
-    }
-    return null;
+  #redraw(concerns) {
+    for (const block of this.blocks) if (block.nodes && concerns(block)) this.#draw(block);
+  }
+
+  #redrawChanged(before, after) {
+    const known = (list) => new Set(list.map((span) => span.join(" ")));
+    const [was, is] = [known(before), known(after)];
+    const changed = [...before.filter((span) => !is.has(span.join(" "))), ...after.filter((span) => !was.has(span.join(" ")))];
+    this.#redraw((block) => changed.some((span) => touches(block, span)));
   }
 }
+
+const touches = (block, span) => Boolean(span) && span[0] < block.end && span[1] > block.start;

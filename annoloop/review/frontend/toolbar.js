@@ -1,0 +1,67 @@
+// The small bar at a chosen mark: which label it has, mark the clicked word too, remove.
+
+import { colourOf, patternOf } from "./colours.js";
+import { el } from "./dom.js";
+import { spansAt, textOf } from "./spans.js";
+import { scrollerOf } from "./watch.js";
+
+export class Toolbar {
+  constructor(pane) {
+    this.pane = pane;
+    this.span = null;
+    this.root = el("div", { class: "tools", role: "toolbar", "aria-label": pane.strings.tools, hidden: true });
+    this.sizes = new ResizeObserver(() => this.#place());
+    this.sizes.observe(pane.root);
+  }
+
+  show(span, word = null) {
+    const { pane } = this;
+    const { strings } = pane;
+    const label = span[2];
+    this.span = span;
+    const button = (name, sign, act) =>
+      el("button", { type: "button", class: name, tabindex: -1, onclick: act }, sign);
+    const remove = button("tool-remove", "✕", () => pane.remove(span));
+    remove.setAttribute("aria-label", strings.remove(label));
+    remove.title = `${strings.remove(label)} (Del)`;
+    const also = word && pane.overlapping && this.#isNew(word) ? strings.markToo(textOf(pane.tokens, word)) : null;
+    this.root.replaceChildren(
+      el("span", { class: `tag ${patternOf(pane.labels, label)}`, style: `--c:${colourOf(pane.labels, label)}` }, label),
+      ...(also ? [button("tool-also", `+ ${textOf(pane.tokens, word)}`, () => pane.pick(word))] : []), remove);
+    if (also) this.root.querySelector(".tool-also").setAttribute("aria-label", also);
+    this.root.hidden = false;
+    this.#place();
+  }
+
+  #isNew(word) {
+    const { pane } = this;
+    return !spansAt(pane.spans, word).some((span) => span[0] === word[0] && span[1] === word[1] && span[2] === pane.on.label());
+  }
+
+  hide() {
+    this.span = null;
+    this.root.hidden = true;
+  }
+
+  stop() {
+    this.sizes.disconnect();
+  }
+
+  #place() {
+    if (!this.span) return;
+    const nodes = this.pane.nodesIn(this.span);
+    if (!nodes.length) {
+      this.root.hidden = true;
+      return;
+    }
+    const around = this.pane.root.getBoundingClientRect();
+    const first = nodes[0].getClientRects()[0] ?? nodes[0].getBoundingClientRect();
+    const own = this.root.getBoundingClientRect();
+    const top = scrollerOf(this.pane.root)?.getBoundingClientRect().top ?? 0;
+    const above = first.top - own.height - 6;
+    const below = nodes.at(-1).getBoundingClientRect().bottom + 8;
+    const left = Math.min(first.left - around.left, around.width - own.width);
+    this.root.style.left = `${Math.max(0, left)}px`;
+    this.root.style.top = `${(above < top ? below : above) - around.top}px`;
+  }
+}
