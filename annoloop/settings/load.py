@@ -34,10 +34,15 @@ def load_settings(folder: Path) -> Settings:
             f"{folder} is no annoloop project: it has no {FILE_NAME}",
             hint="make one: annoloop init PROJECT --kind ner --label NAME",
         )
-    return _checked(_merged(_read(DEFAULTS), _read(path)), path)
+    return _checked(_merged(read_config(DEFAULTS), read_config(path)), path)
 
 
-def _read(path: Path) -> Config:
+def read_config(path: Path) -> Config:
+    """What a file says, unchecked.
+
+    Raises:
+        SettingsError: it cannot be read, or is broken.
+    """
     try:
         return Config().from_str(_with_parents(path.read_text(encoding="utf-8-sig")), interpolate=False)
     except UnicodeDecodeError as error:
@@ -95,7 +100,7 @@ def _checked(values: Mapping[str, Any], path: Path) -> Settings:
 
 
 def _near(where: tuple[int | str, ...]) -> str:
-    section: Any = _read(DEFAULTS)
+    section: Any = read_config(DEFAULTS)
     for part in where[:-1]:
         section = section.get(part, {}) if isinstance(section, Mapping) else {}
     known = sorted(str(key) for key in section)
@@ -112,7 +117,7 @@ def write_settings(folder: Path, values: Mapping[str, Mapping[str, Any]]) -> Pat
     path = folder / FILE_NAME
     if path.exists():
         raise SettingsError(f"{folder} is a project already", hint=f"edit {path}, or choose another folder")
-    _checked(_merged(_read(DEFAULTS), values), path)
+    _checked(_merged(read_config(DEFAULTS), values), path)
     folder.mkdir(parents=True, exist_ok=True)
     note = "# Only what differs from the defaults; every setting with its meaning: annoloop settings\n\n"
     partial = path.with_suffix(".cfg.partial")

@@ -30,13 +30,9 @@ def read_delimited(
     Raises:
         FormatError: no such column, or the file cannot be decoded.
     """
-    lines = (line for _, line in read_lines(path))
-    first = next(lines, "")
-    if not first.strip():
+    reader = _reader(path, delimiter)
+    if reader is None:
         return
-    delimiter = delimiter or (";" if ";" in first and "," not in first else ",")
-    csv.field_size_limit(_LONGEST_FIELD)
-    reader = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
     columns = [name.strip() for name in next(reader)]
     text_at = _column(path, columns, text_column, "text", "--text-column")
     label_at = _optional_column(path, columns, label_column) if take_label else None
@@ -58,6 +54,29 @@ def read_delimited(
             if label_at is not None:
                 fields["label"] = row[label_at].strip()
             yield Record(line, fields)
+
+
+def read_columns(path: Path) -> tuple[str, ...]:
+    """The names of the columns, as the header says; none of an empty file.
+
+    Raises:
+        FormatError: the file cannot be decoded, or its first line is no header.
+    """
+    reader = _reader(path, "\t" if path.suffix.lower() == ".tsv" else None)
+    try:
+        return tuple(name.strip() for name in next(reader)) if reader else ()
+    except csv.Error as error:
+        raise FormatError(f"{path}, line 1: not CSV: {error}", hint="the first line names columns") from None
+
+
+def _reader(path: Path, delimiter: str | None) -> csv._reader | None:  # type: ignore[name-defined]
+    lines = (line for _, line in read_lines(path))
+    first = next(lines, "")
+    if not first.strip():
+        return None
+    delimiter = delimiter or (";" if ";" in first and "," not in first else ",")
+    csv.field_size_limit(_LONGEST_FIELD)
+    return csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
 
 
 def _rows(reader: csv._reader) -> Iterator[tuple[int, list[str] | Broken]]:  # type: ignore[name-defined]
