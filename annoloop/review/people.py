@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
+from typing import Any
 
 from annoloop.settings.schema import Settings
 from annoloop.types import Role
@@ -36,6 +38,31 @@ def role_of(settings: Settings, who: str, *, known: bool) -> Role | None:
     review = settings.review
     named = {name.strip('"').casefold(): role for name, role in review.roles.items()}
     return named.get(who.casefold(), review.default_role if known else "developer")
+
+
+def name_from_claims(claims: Mapping[str, Any]) -> str | None:
+    """The name under which an OpenID provider knows somebody: the mail address, else another name.
+
+    An address that the provider says it did not verify may be anybody's, so it does not count.
+    """
+    unverified = claims.get("email") if claims.get("email_verified") is False else None
+    for claim in ("email", "preferred_username", "sub"):
+        value = claims.get(claim)
+        if isinstance(value, str) and value != unverified and (name := clean_name(value)):
+            return name
+    return None
+
+
+def name_from_header(raw: str) -> str | None:
+    """The name in a proxy's header, which carries bytes: UTF-8 where they are that, else Latin-1."""
+    with contextlib.suppress(UnicodeError):
+        raw = raw.encode("latin1").decode("utf8")
+    return clean_name(raw) or None
+
+
+def clean_name(raw: str) -> str:
+    """A name without what cannot be seen, of at most 100 characters."""
+    return "".join(char for char in raw if char.isprintable()).strip()[:100]
 
 
 def may(role: Role | None, what: str) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import streamlit as st
 
 from annoloop.review.pages.frame import Lang, Visit
-from annoloop.review.people import PAGES
+from annoloop.review.people import PAGES, clean_name, name_from_claims, name_from_header
 from annoloop.review.server import Review
 
 Drawing = Callable[[], None]
@@ -95,7 +95,7 @@ def plain(text: str) -> str:
 
 def _by_address(review: Review) -> str:
     """`?session=NAME` in the address, else who started the page."""
-    asked = _name(str(st.query_params.get("session", "")))
+    asked = clean_name(str(st.query_params.get("session", "")))
     # Navigation inside the app drops the address's parameters; the session remembers.
     who = asked or str(st.session_state.get("annotator") or review.annotator)
     st.session_state["annotator"] = who
@@ -110,23 +110,6 @@ def _by_oidc() -> str | None:
     return name_from_claims(st.user.to_dict())
 
 
-def name_from_claims(claims: Mapping[str, object]) -> str | None:
-    """The name under which an OpenID provider knows somebody: the mail address, else another name.
-
-    An address that the provider says it did not verify may be anybody's, so it does not count.
-    """
-    unverified = str(claims.get("email")) if claims.get("email_verified") is False else None
-    for claim in ("email", "preferred_username", "sub"):
-        value = claims.get(claim)
-        if isinstance(value, str) and value != unverified and (name := _name(value)):
-            return name
-    return None
-
-
 def _by_proxy(header: str) -> str | None:
     # The guard let the header through only where a trusted proxy set it, and once.
-    return _name(st.context.headers.get(header) or "") or None
-
-
-def _name(raw: str) -> str:
-    return "".join(char for char in raw if char.isprintable()).strip()[:100]
+    return name_from_header(st.context.headers.get(header) or "")

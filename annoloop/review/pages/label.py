@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from annoloop.errors import AnnoloopError
 from annoloop.review.pages.frame import Visit
 from annoloop.review.server import HISTORY_ROUTE, ROUTE
+from annoloop.review.server.routes import RefusedError, answer_sync
+
+GUIDELINES = "guidelines.md"
 
 
 def show(visit: Visit) -> None:
@@ -18,8 +25,31 @@ def show(visit: Visit) -> None:
 
 def mount(visit: Visit, mode: str) -> None:
     """The component, in mode "label" or "adjudicate"."""
+    data = component_data(visit, mode)
+    data["reply"] = reply_to_call(visit, st.session_state.get(mode))
     component = st.components.v2.component("annoloop.review", js="main.js", css="main.css")
-    component(key=mode, data=component_data(visit, mode), on_call_change=lambda: None)
+    component(key=mode, data=data, on_call_change=lambda: None)
+
+
+def reply_to_call(visit: Visit, state: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What the route would answer, where something between browser and server lets no route through.
+
+    The component's state `call` is `{id, body}`, its body all that is unsaved: the same call twice
+    changes nothing, so that a call which was overtaken by the next is no loss.
+    """
+    call = (state or {}).get("call")
+    if not isinstance(call, Mapping) or "id" not in call:
+        return None
+    last = st.session_state.get("annoloop.reply")
+    if last and last["id"] == call["id"]:
+        return dict(last)
+    try:
+        body = answer_sync(visit.review, visit.who, visit.role, call.get("body"))
+    except (AnnoloopError, RefusedError) as error:
+        body = {"message": error.message, "hint": error.hint}
+    reply = {"id": call["id"], "body": body}
+    st.session_state["annoloop.reply"] = reply
+    return reply
 
 
 def component_data(visit: Visit, mode: str) -> dict[str, Any]:
@@ -42,8 +72,31 @@ def component_data(visit: Visit, mode: str) -> dict[str, Any]:
         "texts": sum(project.store.example_counts().values()),
         "token": review.token(visit.who),
         "urls": {"sync": ROUTE.lstrip("/"), "history": HISTORY_ROUTE.lstrip("/")},
-        "url": ROUTE.lstrip("/"),
-        "guidelines": "",
+        "guidelines": guidelines(project.folder),
         "accept_on_key": settings.review.accept_on_key,
         "reply": None,
     }
+
+
+def guidelines(folder: Path) -> str:
+    """The project's guidelines.md as HTML without anything foreign in it; empty where there is none."""
+    path = folder / GUIDELINES
+    try:
+        return _rendered(path, path.stat().st_mtime_ns)
+    except OSError:
+        return ""
+
+
+@lru_cache(maxsize=4)
+def _rendered(path: Path, _: int) -> str:
+    return markdown()(path.read_text(encoding="utf-8-sig", errors="replace"))
+
+
+@lru_cache(maxsize=1)
+def markdown() -> Callable[[str], str]:
+    """Markdown to HTML; HTML within it is shown as text, images (which would be fetched) as their source."""
+    from markdown_it import MarkdownIt
+
+    return (
+        MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image").render
+    )

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from annoloop.errors import AnnoloopError
 from annoloop.review.pieces import pieces
-from annoloop.review.server.guard import LOOPBACK, SameSite
+from annoloop.review.server.calls import LOOPBACK
+from annoloop.review.server.guard import Guard
+from annoloop.review.server.identity import check_oidc, networks, secrets_file
 from annoloop.review.server.review import Review, is_to_be_made
 from annoloop.review.server.routes import routes
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from streamlit.starlette import App
 
 DEFAULT_PORT = 8501
+MAX_UPLOAD = 200
+"""Megabytes of one file that somebody puts in through the page; the command line takes more."""
 
 _OPTIONS: dict[str, Any] = {
     "browser.gatherUsageStats": False,
@@ -31,6 +35,11 @@ _OPTIONS: dict[str, Any] = {
     "server.enableCORS": True,
     "server.enableXsrfProtection": True,
     "server.fileWatcherType": "none",
+    "server.enableAgentApi": False,
+    "server.enableStaticServing": False,
+    "server.maxUploadSize": MAX_UPLOAD,
+    "server.trustedUserHeaders": {},
+    "runner.magicEnabled": False,
     "server.headless": True,
     "theme.baseRadius": "0.6rem",
     "theme.light.primaryColor": "#2563c9",
@@ -80,9 +89,9 @@ def serve(
     review = open_review(project_folder, annotator=annotator)
     listener = None
     try:
-        check_login(review, host)
+        public = check_login(review, host)
         listener = _listen(host, port)
-        address = f"http://localhost:{listener.getsockname()[1]}"
+        address = public or f"http://localhost:{listener.getsockname()[1]}"
         _warm(review)
 
         def ready() -> None:
@@ -111,26 +120,33 @@ def open_review(project_folder: Path, *, annotator: str | None = None) -> Review
     return review
 
 
-def check_login(review: Review, host: str) -> None:
+def check_login(review: Review, host: str) -> str | None:
     """Refuse to start where anybody could come in, or nobody.
+
+    Returns:
+        The address under which people come, None where they come from this machine.
 
     Raises:
         AnnoloopError: with the setting that is missing.
     """
     login = review.login
     if host in LOOPBACK and login is None:
-        return
+        return None
     if login is None:
         raise AnnoloopError(
             f"the page has no login and listens on this machine only, not on {host}",
             hint="set [review] login in annoloop.cfg, or use a tunnel: "
             "ssh -L 8501:localhost:8501 this-machine",
         )
-    if host not in LOOPBACK and not review.project.settings.review.hosts:
+    settings = review.project.settings.review
+    networks(settings.trusted_proxies)
+    public = check_oidc(review.folder) if login == "oidc" else None
+    if host not in LOOPBACK and not settings.hosts:
         raise AnnoloopError(
             "the page does not know the name under which it is reached",
             hint='name it in annoloop.cfg: [review] hosts = ["labels.example.org"]',
         )
+    return public or (f"https://{settings.hosts[0]}" if settings.hosts else None)
 
 
 def build_app(review: Review, *, on_ready: Callable[[], None] | None = None) -> App:
@@ -143,7 +159,7 @@ def build_app(review: Review, *, on_ready: Callable[[], None] | None = None) -> 
     from streamlit.web.bootstrap import load_config_options
 
     _running = review
-    load_config_options(_OPTIONS)
+    load_config_options({**_OPTIONS, "secrets.files": [str(secrets_file(review.folder))]})
 
     @asynccontextmanager
     async def lifespan(_: Any) -> Any:
@@ -154,7 +170,7 @@ def build_app(review: Review, *, on_ready: Callable[[], None] | None = None) -> 
     return App(
         Path(__file__).parent.parent / "pages" / "app.py",
         routes=routes(review),
-        middleware=[Middleware(SameSite)],
+        middleware=[Middleware(Guard, review=review)],
         lifespan=lifespan,
     )
 
@@ -169,7 +185,15 @@ def _warm(review: Review) -> None:
 def _run(app: App, listener: socket.socket) -> None:
     import uvicorn
 
-    config = uvicorn.Config(app, log_level="error", access_log=False, timeout_graceful_shutdown=2)
+    config = uvicorn.Config(
+        app,
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=2,
+        # Who is at the other end is what the socket says: the guard trusts addresses by it.
+        proxy_headers=False,
+    )
     try:
         uvicorn.Server(config).run(sockets=[listener])
     except KeyboardInterrupt:
