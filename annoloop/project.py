@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from annoloop.errors import SchemeError, StoreError
-from annoloop.hashing import task_hash
+from annoloop.hashing import fraction, task_hash
 from annoloop.settings.load import load_settings, write_settings
 from annoloop.settings.schema import Settings
 from annoloop.store.gold import gold_from_answers
@@ -125,10 +125,16 @@ class Project:
     def task(
         self, example: Example, *, number: int, priority: float = 0.0, suggestion: Suggestion | None = None
     ) -> Task:
-        """The question about a text; only pool texts may carry a suggestion."""
+        """The question about a text; only pool texts may carry a suggestion.
+
+        A share of the texts, drawn by hash, is asked of several annotators.
+        """
         suggestion = suggestion if example.split == "pool" else None
         identity = task_hash(example.input_hash, self.scheme.kind, self.scheme.labels)
-        return Task(identity, example, suggestion, suggestion is not None, priority, number)
+        review = self.settings.review
+        shared = fraction(example.input_hash, "overlap") < review.overlap
+        wanted = review.annotators if shared else 1
+        return Task(identity, example, suggestion, suggestion is not None, priority, number, wanted)
 
     def pool_gold(self) -> PoolGold:
         """Gold to learn from."""

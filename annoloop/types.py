@@ -69,6 +69,24 @@ class LabelScheme:
         """Whether a text has exactly one category."""
         return self.kind == "textcat"
 
+    def rename(self, annotation: Annotation) -> Annotation:
+        """The annotation with the names that its labels have now."""
+        names = self.renamed
+        if not names:
+            return annotation
+        return Annotation(
+            tuple(names.get(label, label) for label in annotation.labels),
+            tuple(Span(s.start, s.end, names.get(s.label, s.label)) for s in annotation.spans),
+        )
+
+    def current(self, annotation: Annotation) -> Annotation:
+        """The annotation as the project speaks now: labels renamed, and left out where there are none such."""
+        renamed = self.rename(annotation)
+        return Annotation(
+            tuple(label for label in renamed.labels if label in self.labels),
+            tuple(span for span in renamed.spans if span.label in self.labels),
+        )
+
     def check(self, annotation: Annotation, text: str) -> None:
         """Raise `SchemeError` where the annotation does not fit this scheme or the text."""
         for name in (*annotation.labels, *(s.label for s in annotation.spans)):

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from annoloop.errors import SchemeError
-from annoloop.review.pieces import pieces
-from annoloop.types import Annotation, Answer, LabelScheme, Span, Task
+from annoloop.review.parsing import MAX_ANSWERS, Call, is_id, parse_answer, parse_call
+from annoloop.review.shown import show_answer, show_task
+from annoloop.store.leases import Holder, Leased
+from annoloop.types import Answer, LabelScheme, Task
 
 if TYPE_CHECKING:
     from annoloop.store.store import Store
 
-MAX_ANSWERS = 500
-MAX_TASKS = 50
-MAX_SPANS = 20_000
-MAX_ID = 64
-MAX_SEQ = 2**62
-MAX_MILLISECONDS = 2**31 - 1
+__all__ = ["MAX_ANSWERS", "UNDO_STEPS", "sync"]
+
 UNDO_STEPS = 10
 """Decisions sent ahead at a time, so that undo need not wait; there is no end to how many follow."""
-
-_VERDICTS = ("accept", "reject", "ignore")
 
 
 def sync(
@@ -33,219 +29,152 @@ def sync(
     *,
     lang: str = "en",
     now: float | None = None,
+    lease_seconds: float = 600,
+    mode_allowed: Container[str] = ("label",),
+    agreement_passes: bool = True,
 ) -> dict[str, Any]:
     """Save answers, renew leases, hand out texts. Sending the same request again changes nothing.
 
     Args:
         request: `client` (names a browser tab), `answers` (as in `parse_answer`), `have` (task hashes on
             the page), `want` (how many more tasks), `before` (a `seq`, None for the newest: send the
-            decisions made before it, for undo; absent: send none).
+            decisions made before it, for undo; absent: send none), `mode` ("label", or "adjudicate" for a
+            reviewer), `drafts` (`{task_hash, seq, draft}`: what was begun).
         lang: language of the texts, for spaCy's tokenizer.
         now: seconds since 1970; the clock where it is None.
+        lease_seconds: how long a text stays with whom it was handed to.
+        mode_allowed: the modes that the annotator's role allows.
+        agreement_passes: texts on which all agree need no reviewer.
 
     Returns:
         `acked` (ids of answers that are in the store now), `refused` (`{answer_id, reason}`, never
-        blocking the others), `tasks`, `progress`, and where asked `history`, newest first.
+        blocking the others), `drafted` (tasks whose draft need not be sent again), `tasks`, `gone` (task
+        hashes of `have` that others have now), `progress`, and where asked `history`, newest first.
 
     Raises:
-        SchemeError: the request itself is malformed; nothing was done.
+        SchemeError: the request itself is malformed or not allowed; nothing was done.
         StoreError: the answers could not be saved; none of them is acknowledged.
     """
+    call = parse_call(request)
+    if call.mode not in mode_allowed:
+        raise SchemeError(f"mode {call.mode!r} is not allowed to {annotator}")
+    adjudicating = call.mode == "adjudicate"
     moment = time.time() if now is None else now
-    client, sent, have, want = _checked(request)
-    answers, refused = _parse_all(store, scheme, annotator, sent)
-    acked = store.save_answers(answers) if answers else ()
-    _settle_leases(store, annotator, client, answers, moment)
-    leased = store.lease_tasks(annotator, client, want=want, have=have, now=moment)
-    reply: dict[str, Any] = {
+    agreed = adjudicating and not agreement_passes
+    holder = Holder(annotator, call.client, moment, lease_seconds, adjudicating, agreed)
+    with store.reading():
+        answers, refused = _parse_all(store, scheme, annotator, call)
+        idle = not answers and not call.drafts
+        # A call that brings nothing new mostly needs nothing written: then it waits for nobody.
+        leased = store.lease_unchanged(holder, want=call.want, have=call.have) if idle else None
+    acked: Sequence[str] = ()
+    drafted: Sequence[str] = ()
+    if leased is None:
+        with store.queueing():
+            acked = store.save_answers(answers) if answers else ()
+            drafted = store.save_drafts(annotator, call.drafts)
+            _settle(store, holder, answers)
+            leased = store.lease(holder, want=call.want, have=call.have)
+    return {
         "acked": list(acked),
         "refused": refused,
-        "tasks": [show_task(task, lang=lang) for task in leased],
-        "progress": _progress(store),
+        "drafted": list(drafted),
+        **_told(store, scheme, holder, call, leased, lang),
     }
-    if "before" in request:
-        reply["history"] = decided_before(store, annotator, request["before"], lang=lang)
-    return reply
 
 
-def show_task(task: Task, *, lang: str) -> dict[str, Any]:
-    """A task as the page takes it: its text in pieces, its suggestion only where the task is assisted."""
-    suggestion = task.suggestion if task.assisted else None
-    annotation = suggestion.annotation if suggestion else Annotation()
-    shown: dict[str, Any] = {
-        "task_hash": task.task_hash,
-        "input_hash": task.example.input_hash,
-        "split": task.example.split,
-        "round": task.round,
-        "assisted": task.assisted,
-        "tokens": pieces(task.example.text, spans=annotation.spans, lang=lang),
-        "suggestion": None,
-    }
-    if suggestion:
-        shown["suggestion"] = {
-            **_show_annotation(annotation),
-            "source": suggestion.source,
-            "score": suggestion.score,
+def _told(
+    store: Store, scheme: LabelScheme, holder: Holder, call: Call, leased: Leased, lang: str
+) -> dict[str, Any]:
+    with store.reading():
+        progress = _progress(store, holder)
+        decided = _decided(store, holder, call.before) if call.history else []
+        tasks = [*leased.tasks, *(task for task, _ in decided)]
+        drafts = store.drafts_of(holder.annotator, [task.task_hash for task in leased.tasks])
+        hashes = [task.example.input_hash for task in tasks] if holder.adjudicating else []
+        versions = {
+            text: [version for version in said if not version.adjudicated]
+            for text, said in store.versions(hashes).items()
         }
-    return shown
-
-
-def decided_before(
-    store: Store, annotator: str, before: int | None, *, lang: str, count: int = UNDO_STEPS
-) -> list[dict[str, Any]]:
-    """The annotator's decisions in force with a `seq` below `before`, newest first, each with its task."""
-    limit = 4 * count
-    while True:
-        history = store.answer_history(annotator, limit)
-        newest: dict[str, Answer] = {}
-        for answer in history:
-            if answer.input_hash not in newest or answer.seq > newest[answer.input_hash].seq:
-                newest[answer.input_hash] = answer
-        decided = [a for a in newest.values() if not a.retracted and (before is None or a.seq < before)]
-        if len(decided) >= count or len(history) < limit:
-            break
-        limit *= 4
-    decided = sorted(decided, key=lambda a: a.seq, reverse=True)[:count]
-    tasks = store.tasks_by_hash([answer.task_hash for answer in decided])
-    return [
-        {
-            "task": _show_decided(tasks[answer.task_hash], answer, lang=lang),
-            "answer": {
-                "answer_id": answer.answer_id,
-                "verdict": answer.verdict,
-                "seq": answer.seq,
-                **_show_annotation(answer.annotation),
-            },
-        }
-        for answer in decided
-        if answer.task_hash in tasks
+    shown = [
+        show_task(
+            task,
+            scheme,
+            lang=lang,
+            draft=drafts.get(task.task_hash),
+            versions=versions.get(task.example.input_hash),
+            again=task.task_hash in leased.again,
+        )
+        for task in leased.tasks
     ]
+    told: dict[str, Any] = {"tasks": shown, "gone": list(leased.gone), "progress": progress}
+    if call.history:
+        told["history"] = [
+            {
+                "task": show_task(
+                    task, scheme, lang=lang, answer=answer, versions=versions.get(task.example.input_hash)
+                ),
+                "answer": show_answer(answer, scheme),
+            }
+            for task, answer in decided
+        ]
+    return told
 
 
-def parse_answer(raw: Any, task: Task | None, scheme: LabelScheme, annotator: str) -> Answer:
-    """An answer as the page sends it, checked against its task, the scheme and the text.
-
-    `raw` holds `answer_id`, `task_hash`, `verdict`, `labels` (names), `spans` (`[start, end, label]` in
-    code points), `milliseconds` looked at, `seq`, and `retracted` where it takes an answer back.
-
-    Raises:
-        SchemeError: it does not fit; the message is for the annotator.
-    """
-    if task is None:
-        raise SchemeError("this text is not, or no longer, in the project")
-    if raw.get("verdict") not in _VERDICTS:
-        raise SchemeError(f"verdict {raw.get('verdict')!r} is none of accept, reject, ignore")
-    annotation = _parse_annotation(raw)
-    retracted = raw.get("retracted", False) is True
-    if not retracted:
-        scheme.check(annotation, task.example.text)
-        if scheme.is_exclusive and raw["verdict"] == "accept" and not annotation.labels:
-            raise SchemeError("accepted without a category", hint="choose one, or skip the text")
-    return Answer(
-        answer_id=raw["answer_id"],
-        task_hash=task.task_hash,
-        input_hash=task.example.input_hash,
-        verdict=raw["verdict"],
-        annotation=annotation,
-        annotator=annotator,
-        milliseconds=_whole(raw, "milliseconds", MAX_MILLISECONDS),
-        seq=_whole(raw, "seq", MAX_SEQ),
-        blind=not task.assisted,
-        retracted=retracted,
+def _decided(store: Store, holder: Holder, before: int | None) -> list[tuple[Task, Answer]]:
+    """The annotator's decisions in force with a `seq` below `before`, newest first."""
+    found = store.search_answers(
+        holder.annotator, adjudicated=holder.adjudicating, before=before, limit=UNDO_STEPS
     )
-
-
-def _checked(request: Any) -> tuple[str, list[Any], list[str], int]:
-    if not isinstance(request, Mapping):
-        raise SchemeError("the request is not a JSON object")
-    client, answers = request.get("client"), request.get("answers", [])
-    have, want, before = request.get("have", []), request.get("want", 0), request.get("before")
-    if not _is_id(client):
-        raise SchemeError(f"client is not a text of 1 to {MAX_ID} characters")
-    if not isinstance(answers, list) or len(answers) > MAX_ANSWERS:
-        raise SchemeError(f"answers is not a list of at most {MAX_ANSWERS}")
-    if not isinstance(have, list) or len(have) > MAX_TASKS or not all(map(_is_id, have)):
-        raise SchemeError(f"have is not a list of at most {MAX_TASKS} task hashes")
-    if type(want) is not int or want < 0:
-        raise SchemeError("want is not a number of tasks")
-    if before is not None and (type(before) is not int or not 0 <= before <= MAX_SEQ):
-        raise SchemeError("before is not a seq")
-    return str(client), answers, have, min(want, MAX_TASKS - len(have))
+    tasks = store.tasks_by_hash([item.answer.task_hash for item in found])
+    return [(tasks[item.answer.task_hash], item.answer) for item in found if item.answer.task_hash in tasks]
 
 
 def _parse_all(
-    store: Store, scheme: LabelScheme, annotator: str, sent: Sequence[Any]
+    store: Store, scheme: LabelScheme, annotator: str, call: Call
 ) -> tuple[list[Answer], list[dict[str, str]]]:
-    named = [raw for raw in sent if isinstance(raw, Mapping) and _is_id(raw.get("answer_id"))]
-    hashes = sorted({raw["task_hash"] for raw in named if _is_id(raw.get("task_hash"))})
+    named = [raw for raw in call.answers if isinstance(raw, Mapping) and is_id(raw.get("answer_id"))]
+    hashes = sorted({raw["task_hash"] for raw in named if is_id(raw.get("task_hash"))})
     tasks = store.tasks_by_hash(hashes) if hashes else {}
     answers: list[Answer] = []
     nameless = {"answer_id": "", "reason": "an answer came without an id"}
-    refused = [nameless] * (len(sent) - len(named))
+    refused = [nameless] * (len(call.answers) - len(named))
     for raw in named:
         try:
-            task = tasks.get(raw["task_hash"]) if _is_id(raw.get("task_hash")) else None
-            answers.append(parse_answer(raw, task, scheme, annotator))
+            task = tasks.get(raw["task_hash"]) if is_id(raw.get("task_hash")) else None
+            answers.append(parse_answer(raw, task, scheme, annotator, call.mode))
         except SchemeError as error:
             refused.append({"answer_id": raw["answer_id"], "reason": str(error)})
     return answers, refused
 
 
-def _parse_annotation(raw: Mapping[str, Any]) -> Annotation:
-    labels, spans = raw.get("labels", []), raw.get("spans", [])
-    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        raise SchemeError("labels is not a list of names")
-    if not isinstance(spans, list) or len(spans) > MAX_SPANS:
-        raise SchemeError(f"spans is not a list of at most {MAX_SPANS}")
-    parsed = []
-    for span in spans:
-        match span:
-            case [int(start), int(end), str(label)] if type(start) is int and type(end) is int:
-                parsed.append(Span(start, end, label))
-            case _:
-                raise SchemeError("a span is not [start, end, label]")
-    return Annotation(tuple(labels), tuple(parsed))
-
-
-def _settle_leases(store: Store, annotator: str, client: str, answers: Sequence[Answer], now: float) -> None:
-    """What was answered is given back; what was taken back is on this client's page again."""
-    last: dict[str, Answer] = {}
-    for answer in sorted(answers, key=lambda a: a.seq):
-        last[answer.task_hash] = answer
-    done = [task_hash for task_hash, answer in last.items() if not answer.retracted]
+def _settle(store: Store, holder: Holder, answers: Sequence[Answer]) -> None:
+    """What was answered is given back, its draft ended; what was taken back is on this page again."""
+    last = {answer.task_hash: answer for answer in sorted(answers, key=lambda a: a.seq)}
+    done = {name: answer.seq for name, answer in last.items() if not answer.retracted}
     if done:
-        store.release_leases(done, annotator, client)
-    for task_hash, answer in last.items():
-        if answer.retracted:
-            store.take_lease(task_hash, annotator, client, now=now)
+        store.release_leases(list(done), holder.annotator, adjudicating=holder.adjudicating)
+        store.end_drafts(holder.annotator, done)
+    for name in last.keys() - done.keys():
+        store.take_lease(
+            name,
+            holder.annotator,
+            holder.client,
+            now=holder.now,
+            seconds=holder.seconds,
+            adjudicating=holder.adjudicating,
+        )
 
 
-def _progress(store: Store) -> dict[str, Any]:
-    progress = store.progress()
-    rounds = {str(number): list(pair) for number, pair in progress.per_round.items()}
-    return {"done": progress.done, "open": progress.open, "rounds": rounds}
-
-
-def _show_decided(task: Task, answer: Answer, *, lang: str) -> dict[str, Any]:
-    shown = show_task(task, lang=lang)
-    suggested = task.suggestion.annotation.spans if task.suggestion and task.assisted else ()
-    spans = (*suggested, *answer.annotation.spans)
-    return {**shown, "tokens": pieces(task.example.text, spans=spans, lang=lang)}
-
-
-def _show_annotation(annotation: Annotation) -> dict[str, Any]:
-    return {
-        "labels": list(annotation.labels),
-        "spans": [[span.start, span.end, span.label] for span in annotation.spans],
+def _progress(store: Store, holder: Holder) -> dict[str, Any]:
+    progress = store.progress(holder.annotator)
+    shown: dict[str, Any] = {
+        "done": progress.done,
+        "open": progress.open,
+        "rounds": {str(number): list(pair) for number, pair in progress.per_round.items()},
+        "mine": progress.decisions if holder.adjudicating else progress.answers,
+        "changed": progress.changed,
     }
-
-
-def _is_id(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= MAX_ID
-
-
-def _whole(raw: Mapping[str, Any], name: str, limit: int) -> int:
-    value = raw.get(name)
-    if type(value) is not int or not 0 <= value <= limit:
-        raise SchemeError(f"{name} is not a whole number from 0 to {limit}")
-    return value
+    if holder.adjudicating:
+        shown["disputed"] = progress.differ + (progress.same if holder.agreed else 0)
+    return shown

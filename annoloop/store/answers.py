@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, select
 
 from annoloop.store.engine import Database
 from annoloop.store.rows import answer_from_row, answer_row
-from annoloop.store.schema import answers, in_force, tasks
+from annoloop.store.schema import annotator_counts, answers, in_force, task_counts
+from annoloop.store.standing import settle
 from annoloop.store.texts import chunks
 from annoloop.types import Answer
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the asking has come: tasks answered and open, in all and as `{round: (done, open)}`."""
+    """How far the asking has come: tasks answered and open, in all and as `{round: (done, open)}`.
+
+    `differ` and `same` count tasks that several have answered and no reviewer has decided. `answers` and
+    `decisions` (as a reviewer) are one annotator's own in force, `changed` those of them that a reviewer
+    decided otherwise; 0 where nobody was asked about.
+    """
 
     done: int
     open: int
-    per_round: Mapping[int, tuple[int, int]]
+    per_round: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    differ: int = 0
+    same: int = 0
+    answers: int = 0
+    decisions: int = 0
+    changed: int = 0
 
 
 class AnswerTables(Database):
@@ -34,7 +44,7 @@ class AnswerTables(Database):
             StoreError: nothing of this call was saved (disk full, database locked).
         """
         unique = {answer.answer_id: answer for answer in new}
-        with self.writing() as connection:
+        with self.queueing() as connection:
             for part in chunks(list(unique.values())):
                 ids = [answer.answer_id for answer in part]
                 known = set(
@@ -45,60 +55,35 @@ class AnswerTables(Database):
                 fresh = [answer for answer in part if answer.answer_id not in known]
                 if fresh:
                     connection.execute(insert(answers), [answer_row(answer) for answer in fresh])
-                    self._put_in_force(connection, fresh)
+                    settle(connection, [answer.input_hash for answer in fresh], fresh)
         return tuple(unique)
-
-    def _put_in_force(self, connection: Any, fresh: Sequence[Answer]) -> None:
-        newest: dict[tuple[str, str], Answer] = {}
-        for answer in fresh:
-            place = (answer.input_hash, answer.annotator)
-            if place not in newest or answer.seq >= newest[place].seq:
-                newest[place] = answer
-        hashes = sorted({answer.input_hash for answer in fresh})
-        query = select(in_force).where(in_force.c.input_hash.in_(hashes))
-        before = {(row.input_hash, row.annotator): row.seq for row in connection.execute(query)}
-        inserted, updated = [], []
-        for place, answer in newest.items():
-            if place not in before:
-                inserted.append(_in_force_row(answer))
-            elif answer.seq >= before[place]:
-                updated.append(answer)
-        if inserted:
-            connection.execute(insert(in_force), inserted)
-        for answer in updated:
-            statement = update(in_force).where(
-                in_force.c.input_hash == answer.input_hash, in_force.c.annotator == answer.annotator
-            )
-            connection.execute(statement.values(**_in_force_row(answer)))
-        self._count_answered(connection, hashes)
-
-    @staticmethod
-    def _count_answered(connection: Any, hashes: Sequence[str]) -> None:
-        live = (
-            select(func.count())
-            .select_from(in_force)
-            .where(in_force.c.input_hash == tasks.c.input_hash, in_force.c.retracted.is_(False))
-        )
-        statement = update(tasks).where(tasks.c.input_hash.in_(hashes))
-        counted = live.scalar_subquery()
-        connection.execute(statement.values(answered=counted, is_open=counted < tasks.c.wanted))
 
     def answers_in_force(
         self, annotator: str | None = None, *, hashes: Iterable[str] | None = None
     ) -> tuple[Answer, ...]:
-        """The newest answer of each annotator to each text, oldest first, without those taken back."""
+        """The newest answer of each annotator to each text, oldest first, without those taken back.
+
+        What somebody decided as a reviewer (`adjudicated`) stands beside that person's own answer.
+        """
         query = select(answers).join(in_force, in_force.c.answer_id == answers.c.answer_id)
         query = query.where(in_force.c.retracted.is_(False)).order_by(answers.c.position)
         if annotator is not None:
-            query = query.where(answers.c.annotator == annotator)
+            query = query.where(in_force.c.annotator == annotator)
         with self.reading() as connection:
             if hashes is None:
                 return tuple(answer_from_row(row) for row in connection.execute(query))
             found: list[Answer] = []
             for part in chunks(hashes):
-                rows = connection.execute(query.where(answers.c.input_hash.in_(part)))
+                rows = connection.execute(query.where(in_force.c.input_hash.in_(part)))
                 found.extend(answer_from_row(row) for row in rows)
             return tuple(found)
+
+    def versions(self, input_hashes: Iterable[str]) -> dict[str, tuple[Answer, ...]]:
+        """All answers in force to these texts, oldest first; a text without any has an empty tuple."""
+        found: dict[str, list[Answer]] = {input_hash: [] for input_hash in input_hashes}
+        for answer in self.answers_in_force(hashes=list(found)):
+            found[answer.input_hash].append(answer)
+        return {input_hash: tuple(said) for input_hash, said in found.items()}
 
     def answer_history(self, annotator: str | None = None, limit: int = 100) -> tuple[Answer, ...]:
         """All that was ever answered, newest first, those taken back and replaced included."""
@@ -114,30 +99,18 @@ class AnswerTables(Database):
             return int(connection.execute(select(func.count()).select_from(answers)).scalar_one())
 
     def progress(self, annotator: str | None = None) -> Progress:
-        """Tasks done and open; with an annotator, `done` counts that annotator's own."""
-        done_flag = tasks.c.is_open.is_(False)
-        query = select(tasks.c.round, done_flag, func.count()).group_by(tasks.c.round, done_flag)
+        """Tasks done and open, and an annotator's own count: read, not counted."""
+        own = select(annotator_counts).where(annotator_counts.c.annotator == annotator)
         with self.reading() as connection:
-            per_round: dict[int, tuple[int, int]] = {}
-            for number, is_done, count in connection.execute(query):
-                done, still_open = per_round.get(number, (0, 0))
-                per_round[number] = (done + count, still_open) if is_done else (done, still_open + count)
-            done = sum(pair[0] for pair in per_round.values())
-            if annotator is not None:
-                own = select(func.count()).select_from(in_force)
-                own = own.where(in_force.c.annotator == annotator, in_force.c.retracted.is_(False))
-                done = int(connection.execute(own).scalar_one())
-        return Progress(done, sum(pair[1] for pair in per_round.values()), dict(sorted(per_round.items())))
-
-
-def _in_force_row(answer: Answer) -> dict[str, Any]:
-    return {
-        "input_hash": answer.input_hash,
-        "annotator": answer.annotator,
-        "answer_id": answer.answer_id,
-        "task_hash": answer.task_hash,
-        "seq": answer.seq,
-        "retracted": answer.retracted,
-        "verdict": answer.verdict,
-        "adjudicated": answer.adjudicated,
-    }
+            rounds = list(connection.execute(select(task_counts).order_by(task_counts.c.round)))
+            person = connection.execute(own).first() if annotator is not None else None
+        return Progress(
+            done=sum(row.done for row in rounds),
+            open=sum(row.open for row in rounds),
+            per_round={row.round: (row.done, row.open) for row in rounds},
+            differ=sum(row.differ for row in rounds),
+            same=sum(row.same for row in rounds),
+            answers=person.answers if person else 0,
+            decisions=person.decisions if person else 0,
+            changed=person.changed if person else 0,
+        )

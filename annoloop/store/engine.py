@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, select, text
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from annoloop.errors import StoreError
 from annoloop.store.schema import HEAD
 
 BUSY_SECONDS = 15
+QUEUE_LOCK = 7_415_302_118
+"""Names the lock that PostgreSQL's writers to the queue take in turn; any number would do."""
+
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -110,24 +114,59 @@ def _hint(reason: str) -> str:
 
 
 class Database:
-    """One open database: `reading()` and `writing()` give a connection inside a transaction."""
+    """One open database: `reading()` and `writing()` give a connection inside a transaction.
+
+    Methods called inside such a block, on the same thread, join its transaction: several of them are
+    committed together, or not at all.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._current = threading.local()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that only reads: one consistent state of all tables."""
-        with translated(self.engine), self.engine.connect() as connection, connection.begin():
+        with self._transaction(writes=False) as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that writes: all of it is committed at the end, or nothing."""
+        """A transaction that writes: all of it is committed at the end, or nothing.
+
+        Raises:
+            RuntimeError: inside a block that only reads.
+        """
+        with self._transaction(writes=True) as connection:
+            yield connection
+
+    @contextmanager
+    def queueing(self) -> Iterator[Connection]:
+        """A transaction that changes tasks, answers or leases: one at a time, whatever the database.
+
+        What is counted and compared in it is what all those before it left behind.
+        """
+        with self.writing() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(select(func.pg_advisory_xact_lock(QUEUE_LOCK)))
+            yield connection
+
+    @contextmanager
+    def _transaction(self, *, writes: bool) -> Iterator[Connection]:
+        outer: Connection | None = getattr(self._current, "connection", None)
+        if outer is not None:
+            if writes and not outer.get_execution_options().get("writes", False):
+                raise RuntimeError("a transaction that only reads cannot be written in")
+            yield outer
+            return
         with translated(self.engine), self.engine.connect() as plain:
-            connection = plain.execution_options(writes=True)
+            connection = plain.execution_options(writes=writes)
             with connection.begin():
-                yield connection
+                self._current.connection = connection
+                try:
+                    yield connection
+                finally:
+                    self._current.connection = None
 
     def close(self) -> None:
         """Give all connections back; SQLite then folds its journal into the file."""

@@ -35,7 +35,10 @@ class Timed:
 
 
 class FigureTables(Database):
-    """Sums over answers. Answers taken back count as time spent, never as texts done."""
+    """Sums over answers, reviewers' decisions left out.
+
+    Answers taken back count as time spent, never as texts done.
+    """
 
     def newest_answer(self) -> int:
         """The place of the newest answer: what was counted up to here stays counted."""
@@ -45,7 +48,8 @@ class FigureTables(Database):
     def done_per_day(self, *, utc_offset: int = 0) -> Mapping[tuple[str, int], int]:
         """Texts with an answer in force, by (annotator, day since 1970), `utc_offset` seconds east of UTC."""
         day = ((in_force.c.seq + utc_offset * 1_000_000) // DAY).label("day")
-        query = select(in_force.c.annotator, day, func.count()).where(in_force.c.retracted.is_(False))
+        query = select(in_force.c.annotator, day, func.count())
+        query = query.where(in_force.c.retracted.is_(False), in_force.c.adjudicated.is_(False))
         with self.reading() as connection:
             rows = connection.execute(query.group_by(in_force.c.annotator, day))
             return {(row[0], int(row[1])): int(row[2]) for row in rows}
@@ -57,7 +61,7 @@ class FigureTables(Database):
         found: dict[tuple[str, bool], dict[int, int]] = {}
         with self.reading() as connection:
             for who, simulated, tick, count in connection.execute(
-                select(*kept, func.count()).group_by(*kept)
+                select(*kept, func.count()).where(answers.c.adjudicated.is_(False)).group_by(*kept)
             ):
                 found.setdefault((who, bool(simulated)), {})[int(tick)] = int(count)
         return found

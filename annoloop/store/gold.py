@@ -14,16 +14,17 @@ def gold_from_answers(
     """Gold for every text on which the accepted answers in force agree, in the order of the texts.
 
     Rejected and ignored tasks say nothing about the truth and give no gold. Where annotators differ, the
-    annotation of the clear majority counts; without one the text has no gold until somebody decides.
-    A label that the project no longer has is left out of the annotation; the answer keeps it.
+    annotation of the clear majority counts; without one the text has no gold until somebody decides. A
+    reviewer's decision counts alone, the last one of several. Labels have the names that they have now;
+    one that the project no longer has is left out of the annotation; the answer keeps it.
     """
-    accepted: dict[str, list[Answer]] = defaultdict(list)
+    in_force: dict[str, list[Answer]] = defaultdict(list)
     for answer in answers:
-        if answer.verdict == "accept" and not answer.retracted:
-            accepted[answer.input_hash].append(answer)
+        if not answer.retracted:
+            in_force[answer.input_hash].append(answer)
     for example in examples:
-        said = accepted.get(example.input_hash, [])
-        annotation = _majority([_known(answer.annotation, scheme) for answer in said])
+        said = [a for a in _counting(in_force.get(example.input_hash, [])) if a.verdict == "accept"]
+        annotation = _majority([scheme.current(answer.annotation) for answer in said])
         if annotation is None or (scheme.is_exclusive and not annotation.labels):
             continue
         yield Gold(
@@ -35,11 +36,9 @@ def gold_from_answers(
         )
 
 
-def _known(annotation: Annotation, scheme: LabelScheme) -> Annotation:
-    return Annotation(
-        tuple(label for label in annotation.labels if label in scheme.labels),
-        tuple(span for span in annotation.spans if span.label in scheme.labels),
-    )
+def _counting(said: list[Answer]) -> list[Answer]:
+    decisions = [answer for answer in said if answer.adjudicated]
+    return [max(decisions, key=lambda answer: answer.seq)] if decisions else said
 
 
 def _majority(annotations: list[Annotation]) -> Annotation | None:

@@ -3,18 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, insert, or_, select
 
 from annoloop.store.engine import Database
 from annoloop.store.rows import task_from_row
-from annoloop.store.schema import examples, leases, tasks
+from annoloop.store.schema import examples, in_force, leases, tasks
 from annoloop.types import Task
 
 _TASKS = select(tasks, examples.c.text, examples.c.meta, examples.c.split).join(
     examples, examples.c.input_hash == tasks.c.input_hash
 )
+_IN_ORDER = (tasks.c.round, tasks.c.rank, tasks.c.position)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who asks for tasks: an annotator in one client (a browser tab), at a moment.
+
+    `now` is in seconds since 1970, `seconds` how long a lease lasts. `adjudicating` asks as a reviewer
+    for what others have answered: that on which they differ, with `agreed` also that on which they agree.
+    """
+
+    annotator: str
+    client: str
+    now: float
+    seconds: float = 600
+    adjudicating: bool = False
+    agreed: bool = False
+
+    @property
+    def until(self) -> float:
+        """When a lease taken now ends."""
+        return self.now + self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """What a client may show: `tasks` it did not have; of these it skipped those in `again` before.
+
+    `gone` are those it had (task hashes) that are not for it any more: it was away for longer than its
+    lease, and others have them or have answered them.
+    """
+
+    tasks: tuple[Task, ...] = ()
+    again: frozenset[str] = frozenset()
+    gone: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    leased: Leased
+    write: tuple[str, ...]
 
 
 class LeaseTables(Database):
@@ -30,56 +72,220 @@ class LeaseTables(Database):
         now: float,
         seconds: float = 600,
     ) -> tuple[Task, ...]:
-        """Renew the leases of `have` and hand out up to `want` further open tasks, each to one client.
+        """Renew the leases of `have` and hand out up to `want` further tasks to this client.
 
-        The client's own live leases that it no longer has come first, then open tasks that nobody
-        holds, in the order of asking.
+        The client's own live leases that it no longer has come first, then open tasks in the order of
+        asking: those that the annotator has not answered and that still want an answer beyond those
+        which others hold. Last come tasks that the annotator has skipped once.
         """
-        mine = and_(leases.c.annotator == annotator, leases.c.client == client)
-        with self.writing() as connection:
-            connection.execute(delete(leases).where(leases.c.until <= now))
-            connection.execute(
-                update(leases).where(mine, leases.c.task_hash.in_(list(have))).values(until=now + seconds)
-            )
-            if want <= 0:
-                return ()
-            held = exists().where(leases.c.task_hash == tasks.c.task_hash)
-            own = exists().where(leases.c.task_hash == tasks.c.task_hash, mine)
-            is_open = and_(tasks.c.is_open.is_(True), tasks.c.task_hash.not_in(list(have)))
-            ordered = _TASKS.order_by(tasks.c.round, tasks.c.rank, tasks.c.position).limit(want)
-            rows = list(connection.execute(ordered.where(is_open, own)))
-            if len(rows) < want:
-                rows += connection.execute(ordered.where(is_open, ~held).limit(want - len(rows)))
-            for row in rows:
-                self._lease(connection, row.task_hash, annotator, client, now + seconds)
-        return tuple(task_from_row(row) for row in rows)
+        return self.lease(Holder(annotator, client, now, seconds), want=want, have=have).tasks
+
+    def lease_disputed(
+        self,
+        annotator: str,
+        client: str,
+        *,
+        want: int,
+        have: Sequence[str] = (),
+        now: float,
+        seconds: float = 600,
+        agreement_passes: bool = True,
+    ) -> tuple[Task, ...]:
+        """The same for a reviewer: tasks answered differently by two or more, which nobody has decided.
+
+        Without `agreement_passes` also those on which all agree; skipped answers say nothing.
+        """
+        holder = Holder(annotator, client, now, seconds, adjudicating=True, agreed=not agreement_passes)
+        return self.lease(holder, want=want, have=have).tasks
+
+    def lease(self, holder: Holder, *, want: int, have: Sequence[str] = ()) -> Leased:
+        """Hand out tasks as `lease_tasks` and `lease_disputed` do."""
+        with self.queueing() as connection:
+            plan = _plan(connection, holder, want, have)
+            _hold(connection, holder, plan.write)
+        return plan.leased
+
+    def lease_unchanged(self, holder: Holder, *, want: int, have: Sequence[str] = ()) -> Leased | None:
+        """What `lease` would return, where it would write nothing; else None.
+
+        Leases are renewed when a third of their time is over: most calls of a page only read.
+        """
+        with self.reading() as connection:
+            plan = _plan(connection, holder, want, have)
+        return None if plan.write else plan.leased
 
     def take_lease(
-        self, task_hash: str, annotator: str, client: str, *, now: float, seconds: float = 600
+        self,
+        task_hash: str,
+        annotator: str,
+        client: str,
+        *,
+        now: float,
+        seconds: float = 600,
+        adjudicating: bool = False,
     ) -> Task | None:
         """Take one task back, as undo does, whoever holds it; None where there is no such task."""
-        with self.writing() as connection:
+        with self.queueing() as connection:
             row = connection.execute(_TASKS.where(tasks.c.task_hash == task_hash)).first()
             if row is None:
                 return None
-            self._lease(connection, task_hash, annotator, client, now + seconds)
+            _hold(connection, Holder(annotator, client, now, seconds, adjudicating), [task_hash])
         return task_from_row(row)
 
-    def release_leases(self, task_hashes: Sequence[str], annotator: str, client: str) -> None:
-        """Give tasks back before their time, as after an answer."""
-        mine = and_(leases.c.annotator == annotator, leases.c.client == client)
-        with self.writing() as connection:
-            connection.execute(delete(leases).where(mine, leases.c.task_hash.in_(list(task_hashes))))
-
-    @staticmethod
-    def _lease(connection: Any, task_hash: str, annotator: str, client: str, until: float) -> None:
-        key = {"task_hash": task_hash, "annotator": annotator, "client": client}
-        same = and_(*(leases.c[name] == value for name, value in key.items()))
-        if connection.execute(update(leases).where(same).values(until=until)).rowcount == 0:
-            connection.execute(insert(leases).values(**key, until=until))
+    def release_leases(
+        self, task_hashes: Sequence[str], annotator: str, *, adjudicating: bool = False
+    ) -> None:
+        """Give tasks back before their time, as after an answer: in all of the annotator's clients."""
+        held = (leases.c.annotator == annotator, leases.c.adjudicating.is_(adjudicating))
+        with self.queueing() as connection:
+            connection.execute(delete(leases).where(leases.c.task_hash.in_(list(task_hashes)), *held))
 
     def tasks_by_hash(self, task_hashes: Sequence[str]) -> dict[str, Task]:
         """Tasks by their hash, for checking what a client sends."""
         with self.reading() as connection:
             rows = connection.execute(_TASKS.where(tasks.c.task_hash.in_(list(task_hashes))))
             return {row.task_hash: task_from_row(row) for row in rows}
+
+
+def _plan(connection: Connection, holder: Holder, want: int, have: Sequence[str]) -> _Plan:
+    query = select(leases.c.task_hash, leases.c.until).where(_own(holder), _live(holder))
+    own = {row[0]: row[1] for row in connection.execute(query)}
+    overdue = holder.now + holder.seconds * 2 / 3
+    known, lost = set(have), [name for name in have if name not in own]
+    write = [name for name in have if name in own and own[name] < overdue]
+    back = _obtainable(connection, holder, lost) if lost else set()
+    gone = _not_said(connection, holder, [name for name in lost if name not in back]) if lost else []
+    rows: list[Any] = []
+    again: set[str] = set()
+    if want > 0:
+        mine = [name for name in own if name not in known]
+        rows = list(connection.execute(_ordered(_still_asked(holder, mine), want))) if mine else []
+        taken = [*known, *(row.task_hash for row in rows)]
+        if len(rows) < want:
+            rows += _fresh(connection, holder, want - len(rows), taken)
+        taken = [*known, *(row.task_hash for row in rows)]
+        if len(rows) < want:
+            skipped = connection.execute(_skipped(holder, taken).limit(want - len(rows))).all()
+            again = {row.task_hash for row in skipped}
+            rows += skipped
+    write += [name for name in lost if name in back]
+    write += [row.task_hash for row in rows if own.get(row.task_hash, 0) < overdue]
+    handed = tuple(task_from_row(row) for row in rows)
+    return _Plan(Leased(handed, frozenset(again), tuple(gone)), tuple(write))
+
+
+def _live(holder: Holder) -> ColumnElement[bool]:
+    # One that seems to last for much longer was taken before the clock was set back.
+    return and_(leases.c.until > holder.now, leases.c.until <= holder.now + 2 * holder.seconds)
+
+
+def _own(holder: Holder) -> ColumnElement[bool]:
+    return and_(
+        leases.c.annotator == holder.annotator,
+        leases.c.client == holder.client,
+        leases.c.adjudicating.is_(holder.adjudicating),
+    )
+
+
+def _elsewhere(holder: Holder) -> ColumnElement[bool]:
+    """The annotator has the task in another client."""
+    return exists().where(
+        leases.c.task_hash == tasks.c.task_hash,
+        leases.c.annotator == holder.annotator,
+        leases.c.client != holder.client,
+        leases.c.adjudicating.is_(holder.adjudicating),
+        _live(holder),
+    )
+
+
+def _said(holder: Holder) -> ColumnElement[bool]:
+    """The annotator's own answer (as a reviewer: decision) to the text is in force."""
+    return exists().where(
+        in_force.c.input_hash == tasks.c.input_hash,
+        in_force.c.annotator == holder.annotator,
+        in_force.c.adjudicated.is_(holder.adjudicating),
+        in_force.c.retracted.is_(False),
+    )
+
+
+def _askable(holder: Holder) -> ColumnElement[bool]:
+    """The task is for this annotator, whoever holds it."""
+    if holder.adjudicating:
+        return tasks.c.agreement.in_(("differ", "same") if holder.agreed else ("differ",))
+    return and_(tasks.c.is_open.is_(True), ~_said(holder))
+
+
+def _free(holder: Holder) -> ColumnElement[bool]:
+    """Nobody holds the task who would answer it in this annotator's place."""
+    others = (
+        leases.c.task_hash == tasks.c.task_hash,
+        leases.c.annotator != holder.annotator,
+        leases.c.adjudicating.is_(holder.adjudicating),
+        _live(holder),
+    )
+    if holder.adjudicating:
+        return ~or_(exists().where(*others), _elsewhere(holder))
+    counted = select(func.count(leases.c.annotator.distinct())).where(*others).scalar_subquery()
+    return and_(~_elsewhere(holder), tasks.c.answered + counted < tasks.c.wanted)
+
+
+def _ordered(query: Select[Any], limit: int) -> Select[Any]:
+    return query.order_by(*_IN_ORDER).limit(limit)
+
+
+def _fresh(connection: Connection, holder: Holder, limit: int, but: Sequence[str]) -> list[Any]:
+    free = _TASKS.where(_free(holder), tasks.c.task_hash.not_in(list(but)))
+    if not holder.adjudicating:
+        return list(connection.execute(_ordered(free.where(_askable(holder)), limit)))
+    # Each state on its own goes by the index in the order of asking; both together would be sorted.
+    rows: list[Any] = []
+    for state in ("differ", "same") if holder.agreed else ("differ",):
+        rows += connection.execute(_ordered(free.where(tasks.c.agreement == state), limit))
+    return sorted(rows, key=lambda row: (row.round, row.rank, row.position))[:limit]
+
+
+def _skipped(holder: Holder, but: Sequence[str] = ()) -> Select[Any]:
+    """What the annotator has skipped once, the oldest first."""
+    query = _TASKS.join(in_force, in_force.c.task_hash == tasks.c.task_hash).where(
+        in_force.c.annotator == holder.annotator,
+        in_force.c.again.is_(True),
+        in_force.c.adjudicated.is_(holder.adjudicating),
+        tasks.c.task_hash.not_in(list(but)),
+        ~_elsewhere(holder),
+    )
+    return query.order_by(in_force.c.seq)
+
+
+def _still_asked(holder: Holder, held: Sequence[str]) -> Select[Any]:
+    return _TASKS.where(tasks.c.task_hash.in_(list(held)), _askable(holder))
+
+
+def _obtainable(connection: Connection, holder: Holder, lost: Sequence[str]) -> set[str]:
+    """Those that this client had once, and may have again."""
+    query = select(tasks.c.task_hash).where(tasks.c.task_hash.in_(list(lost)))
+    fresh = connection.execute(query.where(_askable(holder), _free(holder))).scalars()
+    skipped = connection.execute(_skipped(holder).where(tasks.c.task_hash.in_(list(lost))))
+    return {*fresh, *(row.task_hash for row in skipped)}
+
+
+def _not_said(connection: Connection, holder: Holder, lost: Sequence[str]) -> list[str]:
+    """Those to which the annotator has said nothing: what was opened again needs no lease."""
+    query = select(tasks.c.task_hash).where(tasks.c.task_hash.in_(list(lost)), _said(holder))
+    said = set(connection.execute(query).scalars())
+    return [name for name in lost if name not in said]
+
+
+def _hold(connection: Connection, holder: Holder, task_hashes: Sequence[str]) -> None:
+    if not task_hashes:
+        return
+    over = or_(leases.c.until <= holder.now, leases.c.until > holder.now + 2 * holder.seconds)
+    mine = (leases.c.annotator == holder.annotator, leases.c.client == holder.client)
+    same = and_(leases.c.task_hash.in_(list(task_hashes)), *mine)
+    connection.execute(delete(leases).where(or_(over, same)))
+    row = {
+        "annotator": holder.annotator,
+        "client": holder.client,
+        "until": holder.until,
+        "adjudicating": holder.adjudicating,
+    }
+    connection.execute(insert(leases), [{**row, "task_hash": name} for name in dict.fromkeys(task_hashes)])

@@ -10,6 +10,9 @@ from typing import Any
 from annoloop.types import Annotation, Answer, Counts, Example, Round, Scores, Span, Suggestion, Task
 
 
+_ESCAPED = "\x01"
+
+
 def dump(value: Any) -> str:
     """Compact JSON; lone surrogates survive as escapes."""
     return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
@@ -47,14 +50,15 @@ def example_row(example: Example) -> dict[str, Any]:
     """A row of the examples table."""
     return {
         "input_hash": example.input_hash,
-        "text": json.dumps(example.text, ensure_ascii=True) if _unstorable(example.text) else example.text,
-        "meta": dump({**example.meta, "_escaped": True} if _unstorable(example.text) else dict(example.meta)),
+        "text": json.dumps(example.text, ensure_ascii=True) if unstorable(example.text) else example.text,
+        "meta": dump({**example.meta, "_escaped": True} if unstorable(example.text) else dict(example.meta)),
         "split": example.split,
     }
 
 
-def _unstorable(text: str) -> bool:
-    # Databases hold neither null bytes (PostgreSQL) nor lone surrogates (both).
+def unstorable(text: str) -> bool:
+    """Whether no database takes this text as it is."""
+    # They hold neither null bytes (PostgreSQL) nor lone surrogates (both).
     return "\0" in text or any("\ud800" <= char <= "\udfff" for char in text)
 
 
@@ -81,13 +85,25 @@ def task_from_row(row: Any) -> Task:
 def answer_row(answer: Answer) -> dict[str, Any]:
     """A row of the answers table."""
     row = {name: getattr(answer, name) for name in Answer.__slots__}
-    return {**row, "annotation": dump(annotation_to_json(answer.annotation))}
+    annotation = dump(annotation_to_json(answer.annotation))
+    return {**row, "annotation": annotation, "comment": _comment_cell(answer.comment)}
+
+
+def _comment_cell(comment: str) -> str:
+    # A comment has no meta beside it that could say it is escaped: a mark in front does.
+    escaped = unstorable(comment) or comment.startswith(_ESCAPED)
+    return _ESCAPED + json.dumps(comment, ensure_ascii=True) if escaped else comment
+
+
+def _comment(cell: str) -> str:
+    return str(json.loads(cell[1:])) if cell.startswith(_ESCAPED) else cell
 
 
 def answer_from_row(row: Any) -> Answer:
     """The inverse of `answer_row`."""
     values = {name: getattr(row, name) for name in Answer.__slots__}
     values["annotation"] = annotation_from_json(json.loads(row.annotation))
+    values["comment"] = _comment(row.comment)
     for name in ("blind", "simulated", "retracted", "flagged", "adjudicated"):
         values[name] = bool(values[name])
     return Answer(**values)

@@ -52,7 +52,10 @@ tasks = Table(
     Column("wanted", Integer, nullable=False, default=1),
     # Whether further answers are wanted: fewer than `wanted` are in force, and nobody has adjudicated.
     Column("is_open", Boolean, nullable=False, default=True),
+    # "differ" or "same" where several have answered and no reviewer has decided, else "none".
+    Column("agreement", String(8), nullable=False, default="none"),
     Index("tasks_open", "is_open", "round", "rank", "position"),
+    Index("tasks_agreement", "agreement", "round", "rank", "position"),
     Index("tasks_input", "input_hash"),
     sqlite_autoincrement=True,
 )
@@ -81,30 +84,47 @@ answers = Table(
 )
 
 # Derived from `answers` in the transaction that appends to it: the newest answer of each annotator to
-# each text. It can be rebuilt at any time; `answers` alone is the truth.
+# each text, and beside it what that person decided as a reviewer. It can be rebuilt at any time;
+# `answers` alone is the truth.
 in_force = Table(
     "in_force",
     metadata,
     Column("input_hash", String(32), primary_key=True),
     Column("annotator", String(200), primary_key=True),
+    Column("adjudicated", Boolean, primary_key=True),
     Column("answer_id", String(64), nullable=False),
     Column("task_hash", String(32), nullable=False),
     Column("seq", BigInteger, nullable=False),
     Column("retracted", Boolean, nullable=False),
     Column("verdict", String(8), nullable=False),
-    Column("adjudicated", Boolean, nullable=False),
+    # Skipped for the first time: to be shown once more, after all others.
+    Column("again", Boolean, nullable=False),
+    # A reviewer has decided otherwise.
+    Column("changed", Boolean, nullable=False),
     Index("in_force_task", "task_hash"),
-    Index("in_force_annotator", "annotator", "retracted", "verdict"),
+    Index("in_force_newest", "annotator", "seq"),
+    Index("in_force_again", "annotator", "again", "seq"),
 )
 
-# Derived from `tasks`, in the transactions that change them: counting a hundred thousand tasks at every
-# call of the page would take longer than the call.
+# Derived from `tasks` and `in_force`, in the transactions that change them: counting a hundred thousand
+# tasks at every call of the page would take longer than the call.
 task_counts = Table(
     "task_counts",
     metadata,
     Column("round", Integer, primary_key=True, autoincrement=False),
     Column("done", Integer, nullable=False),
     Column("open", Integer, nullable=False),
+    Column("same", Integer, nullable=False),
+    Column("differ", Integer, nullable=False),
+)
+
+annotator_counts = Table(
+    "annotator_counts",
+    metadata,
+    Column("annotator", String(200), primary_key=True),
+    Column("answers", Integer, nullable=False),
+    Column("decisions", Integer, nullable=False),
+    Column("changed", Integer, nullable=False),
 )
 
 # What an annotator has begun and not yet answered: the newest wins, an answer ends it.
@@ -124,7 +144,10 @@ leases = Table(
     Column("annotator", String(200), primary_key=True),
     Column("client", String(64), primary_key=True),
     Column("until", Float, nullable=False),
+    # Held by a reviewer to decide: keeps other reviewers away, no annotator.
+    Column("adjudicating", Boolean, nullable=False, default=False),
     Index("leases_until", "until"),
+    Index("leases_holder", "annotator", "client"),
 )
 
 llm_responses = Table(

@@ -7,7 +7,9 @@ from typing import Self
 
 from annoloop.errors import StoreError
 from annoloop.store.again import AskingAgain
+from annoloop.store.answer_search import AnswerSearch
 from annoloop.store.answers import AnswerTables
+from annoloop.store.drafts import DraftTables
 from annoloop.store.engine import open_engine
 from annoloop.store.figures import FigureTables
 from annoloop.store.leases import LeaseTables
@@ -16,7 +18,17 @@ from annoloop.store.text_search import TextSearch
 from annoloop.store.texts import TextTables
 
 
-class Store(TextTables, AnswerTables, LeaseTables, ResultTables, FigureTables, AskingAgain, TextSearch):
+class Store(
+    TextTables,
+    AnswerTables,
+    LeaseTables,
+    DraftTables,
+    AnswerSearch,
+    ResultTables,
+    FigureTables,
+    AskingAgain,
+    TextSearch,
+):
     """One project's database. Methods take and return the vocabulary of `annoloop.types`, never rows.
 
     Every method is one transaction and may be called from any thread; several processes may hold the

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Select, exists, func, or_, select
+from sqlalchemy import Column, ColumnElement, Connection, Select, exists, func, or_, select
 
 from annoloop.store.engine import Database
 from annoloop.store.rows import example_from_row
@@ -110,7 +110,7 @@ def _where(query: Select[Any], wanted: Wanted, connection: Connection) -> Select
     if wanted.labels:
         query = query.where(_labelled(wanted.labels))
     if wanted.text.strip():
-        query = query.where(_says(wanted.text[:LONGEST_QUERY], connection))
+        query = query.where(says(examples.c.text, wanted.text[:LONGEST_QUERY], connection))
     return query
 
 
@@ -144,20 +144,24 @@ def _labelled(labels: Sequence[str]) -> Any:
     return examples.c.input_hash.in_(said)
 
 
-def _says(text: str, connection: Connection) -> Any:
+def says(column: Column[str], text: str, connection: Connection) -> ColumnElement[bool]:
+    """The column holds the text somewhere, in any case."""
+    text = text.replace("\0", "")
     if connection.dialect.name != "sqlite":
-        return examples.c.text.icontains(text, autoescape=True)
+        return column.icontains(text.encode("utf8", "replace").decode("utf8"), autoescape=True)
     if text.isascii() and text.isprintable() and not set(text) & set('"\\'):
         # SQLite's own LIKE takes no notice of case in ASCII, and is the fastest there is.
-        return examples.c.text.contains(text, autoescape=True)
+        return column.contains(text, autoescape=True)
     # Its lower() knows ASCII alone, so that ÄNDERUNG would not find Änderung.
     driver: Any = connection.connection.driver_connection
     driver.create_function(_FOLD, 1, _folded, deterministic=True)
-    return func.instr(getattr(func, _FOLD)(examples.c.text), _fold(text)) > 0
+    folded = _fold(text).encode("utf8", "replace").decode("utf8")
+    return func.instr(getattr(func, _FOLD)(column), folded) > 0
 
 
 def _folded(cell: str) -> str:
-    return _fold(_unescaped(cell) if cell[:1] == '"' else cell)
+    # A comment that is kept as JSON has a mark in front.
+    return _fold(_unescaped(cell.lstrip("\x01")) if cell[:1] in ('"', "\x01") else cell)
 
 
 def _unescaped(cell: str) -> str:

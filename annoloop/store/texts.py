@@ -11,11 +11,9 @@ from sqlalchemy import func, insert, select, update
 
 from annoloop.store.engine import Database
 from annoloop.store.rows import example_from_row, example_row, suggestion_to_json, task_from_row
-from annoloop.store.schema import examples, in_force, tasks
+from annoloop.store.schema import examples, tasks
+from annoloop.store.standing import CHUNK, count_new_tasks, settle
 from annoloop.types import Example, Split, Task
-
-CHUNK = 500
-"""Values in one IN list or statement: below every database's limit on parameters."""
 
 
 def chunks(values: Iterable[Any], size: int = CHUNK) -> Iterator[list[Any]]:
@@ -107,22 +105,17 @@ class TextTables(Database):
     def add_tasks(self, new: Iterable[Task]) -> int:
         """Add questions that are not yet asked, all or none; returns how many were new."""
         wanted = {task.task_hash: task for task in new}
-        with self.writing() as connection:
+        with self.queueing() as connection:
             for part in chunks(list(wanted)):
                 known = connection.execute(select(tasks.c.task_hash).where(tasks.c.task_hash.in_(part)))
                 for task_hash in known.scalars():
                     del wanted[task_hash]
             for part in chunks(wanted.values()):
-                counted = self._answered(connection, [task.example.input_hash for task in part])
-                connection.execute(insert(tasks), [_task_row(task, counted) for task in part])
+                connection.execute(insert(tasks), [_task_row(task) for task in part])
+            count_new_tasks(connection, (task.round for task in wanted.values()))
+            # A text may have answers already, as imported gold has.
+            settle(connection, (task.example.input_hash for task in wanted.values()))
         return len(wanted)
-
-    @staticmethod
-    def _answered(connection: Any, hashes: Sequence[str]) -> Mapping[str, int]:
-        query = select(in_force.c.input_hash, func.count()).where(
-            in_force.c.input_hash.in_(hashes), in_force.c.retracted.is_(False)
-        )
-        return {row[0]: row[1] for row in connection.execute(query.group_by(in_force.c.input_hash))}
 
     def tasks(self, *, round: int | None = None, open_only: bool = False) -> tuple[Task, ...]:
         """Questions in the order in which they are asked: by round, then the highest priority first."""
@@ -139,7 +132,7 @@ class TextTables(Database):
 _EXAMPLE_COLUMNS = (examples.c.text, examples.c.meta, examples.c.split)
 
 
-def _task_row(task: Task, answered: Mapping[str, int]) -> dict[str, Any]:
+def _task_row(task: Task) -> dict[str, Any]:
     return {
         "task_hash": task.task_hash,
         "input_hash": task.example.input_hash,
@@ -147,7 +140,8 @@ def _task_row(task: Task, answered: Mapping[str, int]) -> dict[str, Any]:
         "assisted": task.assisted,
         "rank": -task.priority,
         "round": task.round,
-        "answered": answered.get(task.example.input_hash, 0),
+        "answered": 0,
         "wanted": task.wanted,
-        "is_open": answered.get(task.example.input_hash, 0) < task.wanted,
+        "is_open": True,
+        "agreement": "none",
     }
