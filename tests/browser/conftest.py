@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
 import sys
@@ -16,10 +17,13 @@ from annoloop.hashing import input_hash
 from annoloop.project import Project
 from annoloop.types import Example, Suggestion
 
+PHONE = {"width": 390, "height": 800}
+
 SERVE = """
 import sys
 from pathlib import Path
 from annoloop.review.server import serve
+{before}
 serve(Path(sys.argv[1]), port=int(sys.argv[2]), annotator="anna", on_ready=lambda at: print(at, flush=True))
 """
 
@@ -42,39 +46,91 @@ def chromium() -> Iterator[object]:
 
 
 @pytest.fixture
-def page(chromium) -> Iterator[object]:
-    """A page of 1280 by 800 whose `foreign` and `complaints` list what should never happen."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB")
-    page = context.new_page()
+def people(chromium) -> Iterator[Callable[..., object]]:
+    """Call it for one more browser with cookies and storage of its own: `people(locale="de-DE")`.
+
+    It returns a page of 1280 by 800 whose `foreign` and `complaints` list what should never happen:
+    requests to other hosts, and errors of scripts or against the content policy. What is passed goes to
+    Playwright's `new_context`: `color_scheme="dark"`, `viewport=PHONE`, `extra_http_headers={...}`.
+    """
+    contexts = []
+
+    def one_more(**options: object) -> object:
+        known = {"viewport": {"width": 1280, "height": 800}, "locale": "en-GB"}
+        contexts.append(chromium.new_context(**{**known, **options}))
+        return watched(contexts[-1].new_page())
+
+    yield one_more
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def page(people) -> object:
+    """One page, in English, light."""
+    return people()
+
+
+def watched(page: object) -> object:
+    """The page, noting in `foreign` and `complaints` what should never happen."""
     page.set_default_timeout(30_000)
     page.foreign, page.complaints = [], []
 
-    def note(request: object) -> None:
-        if not request.url.startswith(("http://localhost", "ws://localhost", "data:", "blob:")):
-            page.foreign.append(request.url)
+    def note(address: str) -> None:
+        if not address.startswith(("http://localhost", "ws://localhost", "data:", "blob:")):
+            page.foreign.append(address)
 
-    page.on("request", note)
+    page.on("request", lambda request: note(request.url))
+    page.on("websocket", lambda socket: note(socket.url))
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
     page.on("console", lambda m: "Content Security" in m.text and page.complaints.append(m.text))
-    yield page
-    context.close()
+    return page
+
+
+@pytest.fixture
+def axe() -> Callable[..., list[str]]:
+    """`axe(page)` lists what axe-core finds wrong there, shadow trees included: empty where nothing is."""
+    playwright = pytest.importorskip("axe_playwright_python.sync_playwright")
+
+    def violations(page: object, within: str | None = None) -> list[str]:
+        found = playwright.Axe().run(page, context=within).response["violations"]
+        return [
+            f"{rule['id']} ({rule['impact']}): {node['target']} {node['html'][:120]}"
+            for rule in found
+            for node in rule["nodes"]
+        ]
+
+    return violations
+
+
+@pytest.fixture
+def screenshot(request) -> Callable[[object, str], None]:
+    """`screenshot(page, "name")` keeps a picture where ANNOLOOP_SCREENSHOTS names a folder for it."""
+    folder = os.environ.get("ANNOLOOP_SCREENSHOTS")
+
+    def keep(page: object, name: str) -> None:
+        if folder:
+            page.screenshot(path=Path(folder) / f"{name}.png")
+
+    return keep
 
 
 class Server:
     """The review page's process, which can be killed and started again on the same port."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, port: int = 0, before: str = "") -> None:
         self.folder = folder
-        self.port = 0
+        self.port = port
+        self.code = SERVE.format(before=before)
         self.process: subprocess.Popen[str] | None = None
         self.start()
 
     def start(self) -> None:
-        command = [sys.executable, "-c", SERVE, str(self.folder), str(self.port)]
+        command = [sys.executable, "-c", self.code, str(self.folder), str(self.port)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.address = self.process.stdout.readline().strip()
-        assert self.address.startswith("http://localhost:"), "the server did not start"
+        assert self.address.startswith("http"), "the server did not start"
         self.port = int(self.address.rsplit(":", 1)[1])
 
     def kill(self) -> None:
@@ -90,16 +146,30 @@ class Server:
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[[Project], Server]]:
+def serve() -> Iterator[Callable[..., Server]]:
+    """`serve(project)` starts its page; `before` is code that runs in that process first."""
     servers: list[Server] = []
 
-    def start(project: Project) -> Server:
-        servers.append(Server(project.folder))
+    def start(project: Project | Path, **options: object) -> Server:
+        folder = project if isinstance(project, Path) else project.folder
+        servers.append(Server(folder, **options))
         return servers[-1]
 
     yield start
     for server in servers:
         server.stop()
+
+
+def as_user(address: str, name: str, page: str = "") -> str:
+    """The address of a page under a name, where nobody has to log in."""
+    return f"{address}/{page}?session={name}"
+
+
+def set_review(project: Project, lines: str) -> None:
+    """Write a project's [review] settings, of which there were none: `login = "proxy"`, `[review.roles]`."""
+    path = project.folder / "annoloop.cfg"
+    before = path.read_text(encoding="utf8").split("[review]")[0].rstrip()
+    path.write_text(f"{before}\n\n[review]\n{lines}\n", encoding="utf8")
 
 
 def ask(

@@ -46,7 +46,8 @@ _TOP = "3rem"
 
 _STYLE = """<style>
 :root {{ --annoloop-top: {top} }}
-[data-testid="stHeader"] {{ display: {header}; height: {top}; min-height: {top} }}
+[data-testid="stHeader"] {{ display: {header}; height: var(--annoloop-top); min-height: var(--annoloop-top) }}
+@media (max-width: 700px) {{ :root {{ --annoloop-top: min({top}, 2.25rem) }} }}
 [data-testid="stAppDeployButton"], [data-testid="stMainMenu"] {{ display: none }}
 </style>"""
 

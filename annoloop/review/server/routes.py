@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from annoloop.errors import AnnoloopError, SchemeError, StoreError
+from annoloop.review.history import search
 from annoloop.review.people import may
 from annoloop.review.queue import sync
 from annoloop.review.server.review import Review
@@ -106,12 +105,9 @@ def answer_sync(review: Review, who: str, role: Role, call: Any) -> dict[str, An
         who,
         call,
         lang=project.settings.project.lang,
-        **_accepted(
-            sync,
-            lease_seconds=round(settings.lease_minutes * 60),
-            mode_allowed=("label", "adjudicate") if may(role, "adjudicate") else ("label",),
-            agreement_passes=settings.agreement_passes,
-        ),
+        lease_seconds=settings.lease_minutes * 60,
+        mode_allowed=("label", "adjudicate") if may(role, "adjudicate") else ("label",),
+        agreement_passes=settings.agreement_passes,
     )
 
 
@@ -121,19 +117,8 @@ def answer_history(review: Review, who: str, role: Role, call: Any) -> dict[str,
     Raises:
         SchemeError, StoreError: as `history.search`.
     """
-    if find_spec("annoloop.review.history") is None:
-        raise RefusedError(501, "there is no history here yet")
-    history = importlib.import_module("annoloop.review.history")
     project = review.project
-    found = history.search(project.store, project.scheme, who, call, lang=project.settings.project.lang)
-    return dict(found)
-
-
-def _accepted(function: Callable[..., Any], **options: Any) -> dict[str, Any]:
-    import inspect
-
-    known = inspect.signature(function).parameters
-    return {name: value for name, value in options.items() if name in known}
+    return search(project.store, project.scheme, who, call, lang=project.settings.project.lang)
 
 
 def reply(status: int, content: dict[str, Any]) -> Response:
