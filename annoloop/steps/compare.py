@@ -25,11 +25,12 @@ ApproachName = Literal["rules", "llm", "model"]
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What one approach said of a text. `confidence` is from 0 to 1, None where it gives none."""
+    """What one approach said of a text, and why. `confidence` is from 0 to 1, None where it gives none."""
 
     annotation: Annotation
     right: bool
     confidence: float | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,8 @@ def _kept(project: Project, key: str, gold: DevGold) -> dict[str, Said]:
         if annotation is None and detail.get("status") not in ANSWERED_WRONGLY:
             continue
         said = annotation or Annotation()
-        found[name] = Said(said, annotation is not None and said == truth[name], detail.get("score"))
+        right = annotation is not None and said == truth[name]
+        found[name] = Said(said, right, detail.get("score"), detail.get("reason") or "")
     return found
 
 
