@@ -4,7 +4,6 @@ import { colourOf, patternOf } from "./colours.js";
 import { el } from "./dom.js";
 import { TextPane } from "./text.js";
 
-const LONG = 150;
 const panes = new WeakMap();
 
 export default function show({ data, parentElement }) {
@@ -39,12 +38,6 @@ function drawText(item, data, drawn) {
   const pane = new TextPane({ labels: data.labels, overlapping: data.overlapping, lang: data.interface });
   pane.show(item.tokens, item.spans, { lang: data.lang });
   if (item.against) pane.mark(item.spans, { against: item.against });
-  if (item.tokens.length > LONG) {
-    // What scrolls must be reachable by keyboard.
-    pane.root.tabIndex = 0;
-    pane.root.setAttribute("role", "group");
-    pane.root.setAttribute("aria-label", item.title || item.tokens.slice(0, 5).map((token) => token[0]).join(" "));
-  }
   drawn.push(pane);
   return { text: pane.root, marks: item.cut ? el("p", { class: "cut" }, item.cut) : null };
 }

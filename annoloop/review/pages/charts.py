@@ -36,11 +36,17 @@ def per_day(days: Sequence[Day], *, texts: str, day: str) -> ChartType:
         alt.Chart(alt.InlineData(values=values))
         .mark_bar(size=max(4, min(40, 560 // max(len({row["day"] for row in values}), 1))))
         .encode(
-            x=alt.X("day:T", title=None, axis=alt.Axis(format="%d.%m.", tickCount="day", labelOverlap=True)),
+            # A day is a day, wherever the browser is: it must not move with the time zone.
+            x=alt.X(
+                "day:T",
+                title=None,
+                scale=alt.Scale(type="utc", padding=26),
+                axis=alt.Axis(format="%d.%m.", tickCount="day", labelOverlap=True, grid=False),
+            ),
             y=alt.Y("sum(texts):Q", title=texts, axis=alt.Axis(tickMinStep=1)),
             color=alt.Color("who:N", scale=scale, legend=_LEGEND if len(people) > 1 else None),
             tooltip=[
-                alt.Tooltip("day:T", title=day, format="%d.%m.%Y"),
+                alt.Tooltip("day:N", title=day),
                 alt.Tooltip("who:N", title=" "),
                 alt.Tooltip("texts:Q", title=texts),
             ],
@@ -69,7 +75,8 @@ def learning_curve(curve: Curve, names: Mapping[str, str], *, gold: str, score: 
     ]
     shown = ["model", *(b.approach for b in curve.baselines)]
     scale = alt.Scale(domain=[names[s] for s in shown], range=[APPROACH_COLOURS[s] for s in shown])
-    colour = alt.Color("what:N", scale=scale, legend=_LEGEND)
+    legend = alt.Legend(orient="top", title=None, columns=3, symbolOpacity=1)
+    colour = alt.Color("what:N", scale=scale, legend=legend)
     x = alt.X("gold:Q", title=gold, scale=alt.Scale(domain=[0, most], nice=False))
     tip = [alt.Tooltip("what:N", title=" "), alt.Tooltip("score:Q", title=score, format=".3f")]
     interval = [
@@ -115,7 +122,7 @@ def label_counts(
             tooltip=[alt.Tooltip(f"{name}:N", title=" ") for name in ("label", "split")]
             + [alt.Tooltip("count:Q", title=count)],
         )
-        .properties(height=130 + 30 * len(kept))
+        .properties(height=180 + 30 * len(kept))
     )
     return chart
 
@@ -151,7 +158,7 @@ def quality(rows: Sequence[Mapping[str, Any]], *, score: str) -> ChartType:
         for field, title in (("score", score), ("low", "2.5 %"), ("high", "97.5 %"))
     ]
     x = alt.X("score:Q", title=score, scale=alt.Scale(domain=[0, 1]))
-    bars = chart.mark_bar(opacity=0.75).encode(x=x, y=y, color=colour, tooltip=tip)
+    bars = chart.mark_bar(opacity=0.45).encode(x=x, y=y, color=colour, tooltip=tip)
     intervals = chart.mark_rule(strokeWidth=3).encode(x="low:Q", x2="high:Q", y=y, color=colour, tooltip=tip)
     return alt.layer(bars, intervals).properties(height=80 + 40 * len(rows))
 
@@ -178,9 +185,7 @@ def mistakes(
             y=alt.Y("label:N", sort=kept, title=None, axis=alt.Axis(labelLimit=110)),
             yOffset=alt.YOffset("name:N", sort=list(names.values())),
             color=alt.Color("name:N", scale=scale, legend=_LEGEND),
-            opacity=alt.Opacity(
-                "kind:N", scale=paler, legend=alt.Legend(orient="top", title=None, symbolType="square")
-            ),
+            opacity=alt.Opacity("kind:O", sort=list(kinds), scale=paler, legend=None),
             order="place:Q",
             tooltip=[alt.Tooltip(f"{name}:N", title=" ") for name in ("label", "name", "kind")]
             + [alt.Tooltip("count:Q", title=count)],

@@ -47,6 +47,7 @@ WORDS = {
         "missed": "missed",
         "extra": "too much",
         "times": "times",
+        "paler": "Full colour: missed. Pale: too much.",
         "no_mistakes": "Nobody made a mistake.",
         "figures": "Figures",
         "approach": "Approach",
@@ -101,6 +102,7 @@ WORDS = {
         "missed": "übersehen",
         "extra": "zu viel",
         "times": "Anzahl",
+        "paler": "Volle Farbe: übersehen. Blass: zu viel.",
         "no_mistakes": "Niemand hat einen Fehler gemacht.",
         "figures": "Zahlen",
         "approach": "Verfahren",
@@ -211,6 +213,7 @@ def _mistakes(comparison: Comparison, say: Say) -> None:
     kinds = [say("missed"), say("extra")]
     shown = [row for row in rows if row["label"] in wrong]
     st.altair_chart(charts.mistakes(shown, names, kinds, count=say("times")), width="stretch")
+    st.caption(say("paler"))
     with st.expander(say("figures")):
         st.dataframe(
             [

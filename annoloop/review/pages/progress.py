@@ -35,7 +35,7 @@ WORDS = {
         ),
         "too_little": "not known yet",
         "nothing_left": "done",
-        "goal": "Until there can be a verdict: {count} answers.",
+        "goal": "Still wanted: {count} answers.",
         "goal_missing": (
             "{count} held-out texts still need an answer before anybody may say that the model is better."
         ),
@@ -96,7 +96,7 @@ WORDS = {
         "starting": "The loop is at work.",
         "failed": "The last run failed: {why}",
         "stopped": "The last run was stopped.",
-        "finished": "Last run: {what}",
+        "finished": "The last run is done.",
     },
     "de": {
         "title": "Fortschritt",
@@ -109,7 +109,7 @@ WORDS = {
         "left_help": "Zeit des Lesens für eine Person, wenn die nächsten Texte wie die letzten sind.",
         "too_little": "noch unbekannt",
         "nothing_left": "fertig",
-        "goal": "Bis zu einem Urteil: {count} Antworten.",
+        "goal": "Noch erwünscht: {count} Antworten.",
         "goal_missing": (
             "{count} zurückgehaltene Texte brauchen noch eine Antwort, bevor man sagen darf, dass das "
             "Modell besser ist."
@@ -172,7 +172,7 @@ WORDS = {
         "starting": "Die Schleife arbeitet.",
         "failed": "Der letzte Lauf ist gescheitert: {why}",
         "stopped": "Der letzte Lauf wurde angehalten.",
-        "finished": "Letzter Lauf: {what}",
+        "finished": "Der letzte Lauf ist fertig.",
     },
 }
 
@@ -229,8 +229,8 @@ def _work(project: Project, say: Say) -> None:
         st.error(plain(say("failed", why=state.failed)))
     elif state.stopped:
         st.info(say("stopped"))
-    elif state.message:
-        st.caption(plain(say("finished", what=state.message)))
+    else:
+        st.caption(say("finished"))
 
 
 def _headline(figures: Pace, visit: Visit, say: Say) -> None:
