@@ -127,7 +127,7 @@ export class Cursor {
     let next;
     if (pane.chosen) next = spans.findIndex((span) => sameSpan(span, pane.chosen)) + (back ? -1 : 1);
     else {
-      const here = this.isOn && this.at !== null ? this.at : back ? -1 : 0;
+      const here = this.at ?? (back ? -1 : 0);
       next = back ? spans.findLastIndex((span) => span[0] < here) : spans.findIndex((span) => span[0] >= here);
     }
     if (!spans[next]) {

@@ -47,9 +47,10 @@ function drawMarks(drawn, { units, nodes, tokens, dir }, marks, look) {
     const mark = markNode(span, look);
     for (let i = first; i < at - 1; i += 1) mark.append(nodes[i], ...blankAfter(units[i]));
     const tag = tagNode(span, tokens, look);
+    const way = wayOf(units, at - 1, dir);
+    if (way === "rtl") tag.classList.add("after-rtl");
     // The label stays on the line of the last word, unless that is longer than a line may be.
     const last = nodes[at - 1];
-    const way = wayOf(units, at - 1, dir);
     // Without this sign the label of a word against the paragraph's direction would fly to its far end.
     const held = way === dir ? [tag] : [tag, way === "rtl" ? "\u200f" : "\u200e"];
     if (units[at - 1][0].length > 30) mark.append(last, ...held);

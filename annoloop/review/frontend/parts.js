@@ -34,22 +34,26 @@ function nearest(tokens, ideal, reach, ends) {
 
 /**
  * Stretches of token indices [from, to) drawn as blocks: they end with a line break, at `most` tokens or
- * `characters` (where it can be: after a sentence), and where a part begins.
+ * `characters` (where it can be: after a sentence), after `unbroken` characters without a blank, and where
+ * a part begins.
  */
-export function blockStretches(tokens, { most = 300, characters = 2500, starts = [0] } = {}) {
+export function blockStretches(tokens, { most = 500, characters = 1800, unbroken = 900, starts = [0] } = {}) {
   const borders = new Set(starts);
   const stretches = [];
   let from = 0;
+  let run = 0;
   const close = (to) => {
     if (to > from) stretches.push([from, to]);
     from = to;
+    run = 0;
   };
   tokens.forEach((token, index) => {
     if (borders.has(index)) close(index);
     const count = index + 1 - from;
     const length = token[3] - tokens[from][2];
-    const full = count >= most || length >= characters;
-    const nearlyFull = (count >= most * 0.7 || length >= characters * 0.7) && endsSentence(token);
+    run = token[1] ? 0 : run + token[3] - token[2];
+    const full = count >= most || length >= characters || run >= unbroken;
+    const nearlyFull = (count >= most * 0.7 || length >= characters * 0.7 || run >= unbroken * 0.7) && endsSentence(token);
     if (endsParagraph(token) || full || nearlyFull) close(index + 1);
   });
   close(tokens.length);

@@ -6,6 +6,7 @@ import { sameSpan, snap } from "./spans.js";
 import { scrollerOf } from "./watch.js";
 
 const HOLD = 350;
+const SLOP = 8;
 const EDGE = 40;
 
 export class Pointer {
@@ -59,10 +60,20 @@ export class Pointer {
   #move(event) {
     const { drag } = this;
     if (!drag) return;
+    if (drag.finger && !drag.firm && !this.#decide(event)) return;
     drag.x = event.clientX;
     drag.y = event.clientY;
     this.#follow();
     if (!drag.scrolling && this.#scrollBy()) this.#scroll();
+  }
+
+  // Whether a finger that has just begun to move selects; up or down is left to the browser, which scrolls.
+  #decide({ clientX, clientY }) {
+    const [across, down] = [Math.abs(clientX - this.drag.x), Math.abs(clientY - this.drag.y)];
+    if (Math.max(across, down) < SLOP) return false;
+    if (down >= across) this.cancel();
+    else this.drag.firm = true;
+    return across > down;
   }
 
   #follow() {
@@ -98,9 +109,10 @@ export class Pointer {
     const { drag, pane } = this;
     if (!drag) return;
     this.#move(event);
+    if (!this.drag) return;
     const stretch = this.#stretch();
     this.cancel();
-    if (drag.edge) {
+    if (drag.edge && drag.moved) {
       if (stretch && pane.chosen) pane.replace(pane.chosen, [...stretch, pane.chosen[2]]);
     } else if (drag.tag && !drag.moved) this.#tag(drag.tag);
     else if (drag.moved && stretch) pane.pick(stretch);

@@ -58,7 +58,7 @@ export class Toolbar {
     const first = nodes[0].getClientRects()[0] ?? nodes[0].getBoundingClientRect();
     const own = this.root.getBoundingClientRect();
     const top = scrollerOf(this.pane.root)?.getBoundingClientRect().top ?? 0;
-    const above = first.top - own.height - 6;
+    const above = first.top - own.height - 12;
     const below = nodes.at(-1).getBoundingClientRect().bottom + 8;
     const left = Math.min(first.left - around.left, around.width - own.width);
     this.root.style.left = `${Math.max(0, left)}px`;
