@@ -118,7 +118,7 @@ def test_the_wheel_carries_the_page_and_streamlit_finds_it(tmp_path) -> None:
         inside = set(archive.namelist())
         archive.extractall(tmp_path / "installed")
     assets = {path.name for path in (ROOT / "annoloop/review/frontend").iterdir()}
-    assert {"main.js", "main.css", "core.js"} <= assets
+    assert {"main.js", "main.css", "text.js", "panels.css"} <= assets
     assert {f"annoloop/review/frontend/{name}" for name in assets} <= inside
     code = (
         "from streamlit.components.v2.manifest_scanner import scan_component_manifests\n"

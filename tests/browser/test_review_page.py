@@ -127,6 +127,7 @@ def test_a_span_dragged_after_an_emoji_has_exact_offsets(tmp_path, serve, page) 
     page.keyboard.press("2")
     page.locator(".t", has_text="Zalando").click()
     page.locator("mark", has_text="Nike").click()
+    page.keyboard.press("Delete")
     assert page.locator("mark").count() == 2
     page.keyboard.press("a")
     all_saved(page)

@@ -4,23 +4,11 @@ import test from "node:test";
 import { Queue } from "../../annoloop/review/frontend/queue.js";
 import { tabName } from "../../annoloop/review/frontend/tab.js";
 import { Synchronizer } from "../../annoloop/review/frontend/sync.js";
-
-class Storage {
-  items = new Map();
-  get length() { return this.items.size; }
-  key(index) { return [...this.items.keys()][index]; }
-  getItem(key) { return this.items.get(key) ?? null; }
-  setItem(key, value) { this.items.set(key, value); }
-  removeItem(key) { this.items.delete(key); }
-}
-
-const task = (name) => ({ task_hash: name, round: 1, tokens: [[name, 0, 0, name.length]], suggestion: null });
-const reply = (more = {}) =>
-  ({ acked: [], refused: [], tasks: [], progress: { done: 0, open: 3, rounds: { 1: [0, 3] } }, ...more });
+import { reply, Storage, task } from "./fakes.js";
 
 function queueWith(names, { storage = new Storage(), clock = () => 1000 } = {}) {
   const queue = new Queue({ storage, prefix: "p.", clock });
-  queue.receive(reply({ tasks: names.map(task), history: [] }), { before: null });
+  queue.receive(reply({ tasks: names.map((name) => task(name)), history: [] }), { before: null });
   return queue;
 }
 
@@ -85,7 +73,7 @@ test("a refused answer is shown and no longer sent; the others go on", () => {
   queue.decide("accept", {}, 0);
   queue.receive(reply({ refused: [{ answer_id: bad.answer_id, reason: "no" }] }), {});
   assert.equal(queue.request("tab").answers.length, 1);
-  assert.deepEqual([...queueWith([], { storage }).refused.values()], ["no"]);
+  assert.deepEqual([...queueWith([], { storage }).refused.values()].map((entry) => entry.reason), ["no"]);
   queue.dismissRefused();
   assert.equal(queueWith([], { storage }).refused.size, 0);
 });
@@ -94,7 +82,7 @@ test("the count runs ahead of the server by what is not acknowledged yet", () =>
   const queue = queueWith(["a", "b", "c"]);
   queue.decide("accept", {}, 0);
   queue.decide("accept", {}, 0);
-  assert.deepEqual(queue.counts(), { done: 2, all: 3, inRound: true });
+  assert.deepEqual(queue.counts(), { done: 2, all: 3, inRound: true, mine: null });
   queue.undo();
   assert.equal(queue.counts().done, 1);
 });

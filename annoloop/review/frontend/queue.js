@@ -1,5 +1,8 @@
 // The texts at hand, the decisions made, and those not yet known to be saved. No DOM, no network.
 
+import { Drafts } from "./drafts.js";
+import { Shelf } from "./shelf.js";
+
 const REFILL_BELOW = 12;
 const KEEP = 24;
 const ANSWERS_A_CALL = 200;
@@ -10,57 +13,119 @@ export function randomId() {
   return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+const marksOf = ({ labels = [], spans = [], comment = "", flagged = false }) => ({ labels, spans, comment, flagged });
+
 /**
  * One annotator's queue in one browser tab.
  *
  * `storage` is localStorage or null; every answer stays in it until the server has acknowledged it, so
  * that neither a reload nor a closed tab loses one. Tabs of one annotator share it: an answer sent twice
- * is saved once, by its id.
+ * is saved once, by its id. `mode` is "label" or "adjudicate".
  */
 export class Queue {
-  constructor({ storage, prefix, clock = Date.now, newId = randomId }) {
-    Object.assign(this, { storage, prefix, clock, newId });
+  constructor({ storage, prefix, mode = "label", clock = Date.now, newId = randomId }) {
+    Object.assign(this, { mode, clock, newId });
+    this.shelf = new Shelf(storage, prefix);
     this.tasks = [];
     this.history = [];
     this.unsaved = new Map();
     this.refused = new Map();
-    this.drafts = new Map();
+    this.returned = new Set();
+    this.reopened = null;
     this.progress = null;
     this.decided = 0;
-    this.safe = Boolean(storage);
     this.historyAsked = false;
     this.historyEnds = false;
-    this.lastSeq = Number(this.#read("seq")) || 0;
+    this.lastSeq = Number(this.shelf.read("seq")) || 0;
+    this.drafts = new Drafts({ shelf: this.shelf, nextSeq: () => this.#nextSeq() });
+    this.lastSeq = Math.max(this.lastSeq, this.drafts.lastSeq);
     this.#restore();
   }
 
+  /** Whether the browser keeps what it is given. */
+  get safe() {
+    return this.shelf.safe;
+  }
+
   get current() {
-    return this.tasks[0] || null;
+    return this.reopened?.task || this.tasks[0] || null;
   }
 
   /** Decide on the current task; returns the answer, or null where there is no task. */
-  decide(verdict, { labels = [], spans = [] }, milliseconds) {
-    const task = this.tasks.shift();
+  decide(verdict, marks, milliseconds) {
+    const task = this.current;
     if (!task) return null;
-    const answer = this.#answer(task, verdict, labels, spans, milliseconds);
-    this.drafts.delete(task.task_hash);
-    this.history.push({ task, answer });
+    const earlier = this.reopened?.answer;
+    const answer = this.#answer(task, verdict, marks, milliseconds);
+    const isOther = (other) => other.task_hash !== task.task_hash;
+    this.tasks = this.tasks.filter(isOther);
+    this.history = this.history.filter((entry) => isOther(entry.task));
+    this.history.push({ task, answer, earlier });
+    this.reopened = null;
+    this.drafts.drop(task.task_hash);
+    this.#dismiss(task.task_hash);
     this.decided += 1;
     this.#keep(answer);
     return answer;
   }
 
-  /** Take the last decision back: its text is current again, marked as it was decided. */
+  /**
+   * Take the last decision back: its text is current again, marked as it was decided. A decision made
+   * on a reopened text gives way to the one before it, which is in force again.
+   */
   undo() {
     const last = this.history.pop();
     if (!last) return null;
-    const { task, answer } = last;
-    const { verdict, labels, spans } = answer;
-    this.#keep({ ...this.#answer(task, verdict, labels, spans, 0), retracted: true });
-    this.drafts.set(task.task_hash, { labels, spans });
-    this.tasks = [task, ...this.tasks.filter((other) => other.task_hash !== task.task_hash)];
+    const { task, answer, earlier } = last;
+    if (earlier) {
+      const again = this.#answer(task, earlier.verdict, earlier, 0);
+      this.#keep(again);
+      this.reopen({ task, answer: again }, marksOf(answer));
+    } else {
+      this.#keep({ ...this.#answer(task, answer.verdict, answer, 0), retracted: true });
+      this.reopened = null;
+      this.drafts.put(task.task_hash, marksOf(answer));
+      this.tasks = [task, ...this.tasks.filter((other) => other.task_hash !== task.task_hash)];
+    }
     this.decided = Math.max(0, this.decided - 1);
     return task;
+  }
+
+  /** Bring a decided text to the front, with its answer; a decision on it is one more answer. */
+  reopen({ task, answer }, marks = null) {
+    this.reopened = { task, answer };
+    if (marks) this.drafts.put(task.task_hash, marks, { local: true });
+  }
+
+  /** Leave the reopened text as it was decided. */
+  leave() {
+    if (!this.reopened) return false;
+    this.drafts.drop(this.reopened.task.task_hash);
+    this.reopened = null;
+    return true;
+  }
+
+  /** Put the current text behind all others at hand; false where there is no other. */
+  postpone() {
+    if (this.reopened || this.tasks.length < 2) return false;
+    this.tasks.push(this.tasks.shift());
+    return true;
+  }
+
+  /** Keep what was begun on the current text. */
+  keepDraft(draft) {
+    if (this.current) this.drafts.put(this.current.task_hash, draft, { local: Boolean(this.reopened) });
+  }
+
+  /** What a text begins with: what was begun on it, else its answer, else its suggestion. */
+  beginning(task) {
+    const answer = this.reopened?.task === task ? this.reopened.answer : null;
+    return this.drafts.get(task.task_hash) || answer || task.suggestion || { labels: [], spans: [] };
+  }
+
+  /** Why an answer to this text was refused, or "". */
+  refusal(task) {
+    return this.#refusedOf(task)?.reason || "";
   }
 
   /** Whether an undo could be answered by the server though none is at hand. */
@@ -73,7 +138,9 @@ export class Queue {
     const have = anew ? [] : this.tasks.map((task) => task.task_hash);
     const body = {
       client,
+      mode: this.mode,
       answers: [...this.unsaved.values()].slice(0, ANSWERS_A_CALL),
+      drafts: this.drafts.unsent(),
       have,
       want: have.length < REFILL_BELOW ? KEEP - have.length : 0,
     };
@@ -86,45 +153,63 @@ export class Queue {
   /** Take the server's reply to `request` in. */
   receive(reply, request, { anew = false } = {}) {
     for (const id of reply.acked) this.#forget(id);
-    for (const { answer_id: id, reason } of reply.refused) this.#refuse(id, reason);
+    this.drafts.saved(request.drafts || [], reply.drafted || []);
     if (anew) {
-      const still = this.current && reply.tasks.findIndex((t) => t.task_hash === this.current.task_hash);
+      const still = this.tasks[0] && reply.tasks.findIndex((t) => t.task_hash === this.tasks[0].task_hash);
       const fresh = [...reply.tasks];
       if (still > 0) fresh.unshift(...fresh.splice(still, 1));
       this.tasks = [];
       this.#add(fresh);
     } else {
+      // What others have by now goes, but for the text that is being looked at.
+      const gone = new Set(reply.gone || []);
+      this.tasks = this.tasks.filter((task, index) => index === 0 || !gone.has(task.task_hash));
       this.#add(reply.tasks);
     }
+    for (const { answer_id: id, reason } of reply.refused) this.#refuse(id, reason);
     if (reply.history) this.#addHistory(reply.history, request);
     this.progress = reply.progress;
   }
 
-  /** Done and open in the round of the current task (else in all), with what the server cannot know yet. */
+  /**
+   * Done and open in the round of the current task (else in all), and what this annotator did, with what
+   * the server cannot know yet. To adjudicate, what is open are the texts that people disagree on.
+   */
   counts() {
     if (!this.progress) return null;
-    const round = this.current && this.progress.rounds[String(this.current.round)];
-    const [done, open] = round || [this.progress.done, this.progress.open];
-    const pending = [...this.unsaved.values()].reduce((sum, answer) => sum + (answer.retracted ? -1 : 1), 0);
+    const { rounds, done: allDone, open: allOpen, mine, disputed } = this.progress;
+    const unsaved = [...this.unsaved.values()];
+    const pending = unsaved.reduce((sum, answer) => sum + (answer.retracted ? -1 : 1), 0);
+    if (this.mode === "adjudicate") return { left: Math.max(0, (disputed ?? 0) - pending) };
+    const round = this.current && rounds[String(this.current.round)];
+    const [done, open] = round || [allDone, allOpen];
     const all = done + open;
-    return { done: Math.max(0, Math.min(all, done + pending)), all, inRound: Boolean(round) };
+    return {
+      done: Math.max(0, Math.min(all, done + pending)),
+      all,
+      inRound: Boolean(round),
+      mine: mine === undefined ? null : Math.max(0, mine + pending),
+    };
   }
 
   dismissRefused() {
-    for (const id of this.refused.keys()) this.#erase(`refused.${id}`);
+    for (const id of this.refused.keys()) this.shelf.erase(`refused.${id}`);
     this.refused.clear();
   }
 
-  #answer(task, verdict, labels, spans, milliseconds) {
+  #nextSeq() {
     this.lastSeq = Math.max(this.clock() * 1000, this.lastSeq + 1);
-    this.#write("seq", String(this.lastSeq));
+    this.shelf.write("seq", String(this.lastSeq));
+    return this.lastSeq;
+  }
+
+  #answer(task, verdict, marks, milliseconds) {
     return {
       answer_id: this.newId(),
       task_hash: task.task_hash,
-      seq: this.lastSeq,
+      seq: this.#nextSeq(),
       verdict,
-      labels,
-      spans,
+      ...marksOf(marks),
       milliseconds: Math.max(0, Math.min(2 ** 31 - 1, Math.round(milliseconds))),
     };
   }
@@ -137,6 +222,9 @@ export class Queue {
       const answered = last.get(task.task_hash);
       if (known.has(task.task_hash) || (answered && !answered.retracted)) continue;
       known.add(task.task_hash);
+      this.drafts.take(task);
+      const refused = this.#refusedOf(task);
+      if (refused && !this.drafts.get(task.task_hash)) this.drafts.put(task.task_hash, marksOf(refused.answer));
       this.tasks.push(task);
     }
   }
@@ -156,75 +244,49 @@ export class Queue {
 
   #keep(answer) {
     this.unsaved.set(answer.answer_id, answer);
-    this.#write(`answer.${answer.answer_id}`, JSON.stringify(answer));
+    this.shelf.write(`answer.${answer.answer_id}`, answer);
   }
 
   #forget(id) {
     this.unsaved.delete(id);
-    this.#erase(`answer.${id}`);
+    this.shelf.erase(`answer.${id}`);
   }
 
+  /** An answer that was not taken: its text comes next, as it was marked, with the reason. */
   #refuse(id, reason) {
     const answer = this.unsaved.get(id);
     if (!answer) return;
-    this.refused.set(id, reason);
-    this.history = this.history.filter((entry) => entry.answer.answer_id !== id);
-    this.#write(`refused.${id}`, JSON.stringify({ answer, reason }));
+    const entry = this.history.find((other) => other.answer.answer_id === id);
+    this.history = this.history.filter((other) => other !== entry);
+    this.refused.set(id, { answer, reason });
+    this.shelf.write(`refused.${id}`, { answer, reason });
     this.#forget(id);
+    const hash = answer.task_hash;
+    // What is refused twice would come back for ever.
+    if (!entry || this.returned.has(hash) || this.tasks.some((task) => task.task_hash === hash)) return;
+    this.returned.add(hash);
+    this.drafts.put(hash, marksOf(answer));
+    // Never in place of the text that is being looked at: the next key would go to the wrong one.
+    this.tasks.splice(this.tasks.length ? 1 : 0, 0, entry.task);
+  }
+
+  #refusedOf(task) {
+    return [...this.refused.values()].find(({ answer }) => answer.task_hash === task.task_hash);
+  }
+
+  #dismiss(taskHash) {
+    for (const [id, { answer }] of this.refused) {
+      if (answer.task_hash !== taskHash) continue;
+      this.refused.delete(id);
+      this.shelf.erase(`refused.${id}`);
+    }
   }
 
   #restore() {
-    for (const name of this.#names()) {
-      const stored = name.startsWith("answer.") || name.startsWith("refused.") ? parsed(this.#read(name)) : null;
-      if (!stored) continue;
-      if (name.startsWith("answer.")) this.unsaved.set(stored.answer_id, stored);
-      else this.refused.set(stored.answer.answer_id, stored.reason);
-    }
-    const inOrder = [...this.unsaved.entries()].sort((a, b) => a[1].seq - b[1].seq);
-    this.unsaved = new Map(inOrder);
-    for (const [, answer] of inOrder) this.lastSeq = Math.max(this.lastSeq, answer.seq);
-  }
-
-  #names() {
-    try {
-      const keys = Array.from({ length: this.storage.length }, (_, index) => this.storage.key(index));
-      return keys.filter((key) => key.startsWith(this.prefix)).map((key) => key.slice(this.prefix.length));
-    } catch {
-      this.safe = false;
-      return [];
-    }
-  }
-
-  #read(name) {
-    try {
-      return this.storage.getItem(this.prefix + name);
-    } catch {
-      this.safe = false;
-      return null;
-    }
-  }
-
-  #write(name, value) {
-    try {
-      this.storage.setItem(this.prefix + name, value);
-    } catch {
-      this.safe = false;
-    }
-  }
-
-  #erase(name) {
-    try {
-      this.storage.removeItem(this.prefix + name);
-    } catch {
-      this.safe = false;
-    }
-  }
-}
-
-function parsed(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
+    const kept = (beginning) => this.shelf.names(beginning).map((name) => this.shelf.readJson(name)).filter(Boolean);
+    const unsaved = kept("answer.").sort((a, b) => a.seq - b.seq);
+    this.unsaved = new Map(unsaved.map((answer) => [answer.answer_id, answer]));
+    this.refused = new Map(kept("refused.").map((entry) => [entry.answer.answer_id, entry]));
+    for (const answer of unsaved) this.lastSeq = Math.max(this.lastSeq, answer.seq);
   }
 }

@@ -1,21 +1,27 @@
 // Keeps a Queue and the server in step: one call in flight, everything unacknowledged sent again.
 
+import { post } from "./transport.js";
+
 const SOON = 400;
 const AT_ONCE = 20;
+const DRAFT = 1_500;
 const TIMEOUT = 15_000;
 const WAIT_FOR_TEXTS = 4_000;
 const RENEW = 120_000;
 const LEASE_ENDS = 540_000;
 const RETRIES = [500, 1_000, 2_000, 4_000, 8_000];
 const KEEPALIVE_BYTES = 60_000;
+const DETOUR_LASTS = 60_000;
+const TRY_DETOUR_AFTER = 3;
 
 /**
  * `state` is "saved", "unsaved", "offline", "stale" (the token is not taken: reload) or "failed" (the
  * server could not save, `why` says it). `onChange` is called after every change of queue or state.
  */
 export class Synchronizer {
-  constructor({ queue, url, token, onChange, fetcher = fetch.bind(globalThis), clock = Date.now }) {
-    Object.assign(this, { queue, url, token, onChange, fetcher, clock });
+  constructor({ queue, url, token, onChange, detour = null, fetcher = fetch.bind(globalThis), clock = Date.now }) {
+    Object.assign(this, { queue, url, token, onChange, detour, fetcher, clock });
+    this.detourUntil = 0;
     this.client = null;
     this.trouble = null;
     this.why = "";
@@ -45,6 +51,12 @@ export class Synchronizer {
     this.#schedule(atOnce || running ? AT_ONCE : SOON);
   }
 
+  /** Something was begun and is not decided: it goes along soon. */
+  pushDraft() {
+    this.used();
+    this.#schedule(DRAFT);
+  }
+
   /** The annotator is there. After a long absence the leases are asked for anew. */
   used() {
     const away = this.clock() - this.lastUse;
@@ -60,12 +72,12 @@ export class Synchronizer {
 
   /** The tab is being closed or hidden: a last call that outlives it. */
   flush() {
-    if (!this.queue.unsaved.size || !this.client) return;
+    if (!this.client || (!this.queue.unsaved.size && !this.queue.drafts.unsent().length)) return;
     const request = { ...this.queue.request(this.client), want: 0 };
     delete request.before;
     const body = JSON.stringify(request);
     // What does not fit into a keepalive call stays in localStorage for the next visit.
-    if (body.length < KEEPALIVE_BYTES) this.fetcher(this.url, { ...this.#options(body), keepalive: true }).catch(() => {});
+    if (body.length < KEEPALIVE_BYTES) post(this.fetcher, this.url, this.token, body, { keepalive: true });
   }
 
   async sync() {
@@ -92,30 +104,42 @@ export class Synchronizer {
     this.timer = null;
   }
 
+  /** A call of another of our routes: {status, ok, reply}. */
+  ask(url, body) {
+    return post(this.fetcher, url, this.token, JSON.stringify(body));
+  }
+
   async #call() {
     const anew = this.clock() - this.lastSuccess > LEASE_ENDS;
     const request = this.queue.request(this.client, { anew });
+    const { status, ok, reply } = await this.#send(request);
+    if (!ok || !reply?.acked) {
+      this.#failed(status, reply);
+      return;
+    }
+    this.queue.receive(reply, request, { anew });
+    this.lastSuccess = this.clock();
+    this.failures = 0;
+    this.trouble = null;
+  }
+
+  async #send(request) {
+    if (this.detour && this.clock() < this.detourUntil) return this.#goRound(request, { status: 0 });
     const abort = new AbortController();
     const timeout = setTimeout(() => abort.abort(), TIMEOUT);
-    try {
-      const response = await this.fetcher(this.url, {
-        ...this.#options(JSON.stringify(request)),
-        signal: abort.signal,
-      });
-      const reply = await response.json().catch(() => null);
-      if (!response.ok || !reply?.acked) {
-        this.#failed(response.status, reply);
-        return;
-      }
-      this.queue.receive(reply, request, { anew });
-      this.lastSuccess = this.clock();
-      this.failures = 0;
-      this.trouble = null;
-    } catch {
-      this.#failed(0, null);
-    } finally {
-      clearTimeout(timeout);
-    }
+    const options = { signal: abort.signal };
+    const came = await post(this.fetcher, this.url, this.token, JSON.stringify(request), options);
+    clearTimeout(timeout);
+    // What is not our server's answer may be a proxy that lets only the page's own socket through.
+    const blocked = came.status || this.failures >= TRY_DETOUR_AFTER;
+    return came.reply || !blocked || !this.detour ? came : this.#goRound(request, came);
+  }
+
+  async #goRound(request, came) {
+    const reply = await this.detour.send(request);
+    // Then the route is tried again: it carries more, and the trouble may have been a passing one.
+    if (reply && this.clock() >= this.detourUntil) this.detourUntil = this.clock() + DETOUR_LASTS;
+    return reply ? { status: 200, ok: Boolean(reply.acked), reply } : came;
   }
 
   #failed(status, reply) {
@@ -125,19 +149,10 @@ export class Synchronizer {
     else this.trouble = reply?.message ? "failed" : "offline";
   }
 
-  #options(body) {
-    return {
-      method: "POST",
-      body,
-      credentials: "same-origin",
-      headers: { "Content-Type": "application/json", "X-Annoloop-Token": this.token },
-    };
-  }
-
   #plan() {
     if (this.trouble) {
       this.#schedule(RETRIES[Math.min(this.failures, RETRIES.length) - 1]);
-    } else if (this.again || this.queue.unsaved.size) {
+    } else if (this.again || this.queue.unsaved.size || this.queue.drafts.unsent().length) {
       this.#schedule(this.again ? AT_ONCE : SOON);
     } else if (!this.queue.current) {
       this.#schedule(WAIT_FOR_TEXTS);

@@ -1,47 +1,45 @@
-// The page: draws the current text, takes keys and pointers, hands decisions to the queue.
+// The page: shows the current text, takes keys and clicks, hands decisions to the queue.
 
-import { addSpan, fromOffsets, keyCommand, labelKey, removeSpan, toggleLabel, toOffsets } from "./core.js";
-import { el } from "./dom.js";
-import { allDone, helpSheet } from "./sheets.js";
-import { TextPane } from "./text.js";
+import { wantsHint } from "./desk.js";
+import { Keyboard } from "./keyboard.js";
+import { layOut } from "./layout.js";
+import { noticesFor } from "./notices.js";
+import { allDone } from "./sheets.js";
 
-const COLOURS = [
-  "#2f7de1", "#e0662f", "#2a9d63", "#b84fd0", "#c99700", "#d6336c", "#0fa3b1", "#7a6ff0", "#9a6b2f", "#5c8a2a",
-];
 const TOAST = 2600;
 
 export class View {
   constructor(parent, { queue, synchronizer, data, strings }) {
     Object.assign(this, { parent, queue, synchronizer, data, strings });
+    this.adjudicate = data.mode === "adjudicate";
+    this.editing = !this.adjudicate;
     this.kind = data.scheme.kind;
     this.hasSpans = this.kind === "ner" || this.kind === "spancat";
     this.labels = data.scheme.labels;
     this.active = 0;
     this.shown = undefined;
     this.waiting = false;
-    this.onKey = (event) => this.#key(event);
     this.onUse = () => synchronizer.used();
     this.#build();
-    addEventListener("keydown", this.onKey, { capture: true });
+    this.keyboard = new Keyboard(this, (command) => this.#act(command));
     addEventListener("pointerdown", this.onUse, { capture: true, passive: true });
     this.render();
   }
 
   update(data) {
     this.data = data;
-    this.where.replaceChildren(...this.#whereParts());
+    this.top.update(data);
+    this.guidelines.update(data.guidelines, data.project.lang);
     this.render();
   }
 
   stop() {
-    removeEventListener("keydown", this.onKey, { capture: true });
+    this.keyboard.stop();
     removeEventListener("pointerdown", this.onUse, { capture: true });
     clearTimeout(this.toastTimer);
+    this.desk.stop();
+    this.versions?.stop();
     this.page.remove();
-  }
-
-  colour(label) {
-    return COLOURS[Math.max(0, this.labels.indexOf(label)) % COLOURS.length];
   }
 
   /** Bring the screen up to date; a text that is already shown is not drawn again. */
@@ -58,186 +56,159 @@ export class View {
     const task = queue.current;
     if (task !== this.shown) this.#show(task);
     else if (!task) this.#showEmpty();
-    this.#renderTop();
+    this.top.render();
   }
 
   #build() {
-    const s = this.strings;
-    this.where = el("div", { class: "where" }, ...this.#whereParts());
-    this.bar = el("i");
-    this.count = el("span", { class: "count" });
-    this.meter = el("div", { class: "meter", role: "progressbar", "aria-valuemin": 0 }, this.bar);
-    this.state = el("button", { class: "state", type: "button", onclick: () => this.#stateClicked() });
-    this.live = el("div", { class: "live", role: "status" });
-    const help = el("button", { class: "round", type: "button", title: `${s.help} (h)`, "aria-label": s.help }, "?");
-    help.addEventListener("click", () => this.#help());
-    this.chips = el("div", {
-      class: "chips", role: "radiogroup", "aria-label": this.hasSpans ? s.labels : s.choices,
-    });
-    this.notice = el("p", { class: "notice" });
-    this.pane = new TextPane({
-      pick: this.hasSpans ? (span) => this.#pick(span) : null,
-      drop: (span) => this.#setSpans(removeSpan(this.spans, span)),
-      colour: (label) => this.colour(label),
-      overlapping: this.kind === "spancat",
-      removeTitle: s.remove,
-    });
-    this.card = el("section", { class: this.hasSpans ? "card spans" : "card" }, this.pane.root);
-    this.scroll = el("main", { class: "scroll" });
-    this.toast = el("div", { class: "toast", role: "status" });
-    this.actions = el("footer", { class: "actions" }, ...this.#buttons());
-    const top = el("header", { class: "top" }, this.where,
-      el("div", { class: "progress" }, this.meter, this.count), this.state, help);
-    this.sheet = helpSheet({ strings: s, labels: this.labels, hasSpans: this.hasSpans });
-    this.page = el("div", { class: "page", lang: s.lang }, top, this.hasSpans ? this.chips : null,
-      this.scroll, this.toast, this.actions, this.live, this.sheet);
-    this.#buildChips();
+    const { data, strings, queue, synchronizer } = this;
+    const parts = layOut({ data, strings, queue, synchronizer, on: {
+      act: (command) => this.#act(command),
+      say: (text) => this.#say(text),
+      stateClicked: () => this.#stateClicked(),
+      label: (index) => this.#label(index),
+      edited: () => this.#edited(),
+      active: () => this.labels[this.active],
+      choseMark: (label) => this.#choseMark(label),
+      searchHistory: (request) => this.#searchHistory(request),
+      reopen: (entry) => this.#reopen(entry),
+      take: (version) => this.#take(version),
+      edit: (version) => this.#edit(version),
+    } });
+    Object.assign(this, parts);
+    this.#renderLabels();
     this.parent.append(this.page);
   }
 
-  #whereParts() {
-    return [el("strong", {}, this.data.project.name), el("span", {}, this.data.annotator)];
+  #renderLabels() {
+    const indices = (names) => names.map((name) => this.labels.indexOf(name));
+    if (this.hasSpans) this.bar.update([this.active]);
+    else this.bar.update(indices(this.desk.chosen || []), indices(this.shown?.suggestion?.labels || []));
   }
 
-  #buttons() {
+  /** The accept button says what the key does now. */
+  #renderActions() {
     const s = this.strings;
-    const button = (name, sign, key, act) => {
-      const node = el("button", { class: name, type: "button", "aria-keyshortcuts": key },
-        el("span", { class: "sign", "aria-hidden": "true" }, sign), el("span", {}, s[name]),
-        el("kbd", {}, s.keyNames[key] || key));
-      node.addEventListener("click", () => {
-        // A button that keeps the focus would take the next space bar for itself.
-        if (!node.matches(":focus-visible")) node.blur();
-        act();
-      });
-      return node;
-    };
-    return [
-      button("accept", "✓", "a", () => this.#decide("accept")),
-      button("reject", "✕", "x", () => this.#decide("reject")),
-      button("ignore", "↷", "space", () => this.#decide("ignore")),
-      button("undo", "↶", "backspace", () => this.#undo()),
-    ];
-  }
-
-  #buildChips() {
-    const { definitions } = this.data.scheme;
-    this.chipNodes = this.labels.map((label, index) =>
-      el("button", {
-        class: "chip", type: "button", role: this.kind === "textcat_multilabel" ? "checkbox" : "radio",
-        style: `--c:${this.colour(label)}`, title: definitions[label] || null,
-        onclick: (event) => {
-          if (!event.currentTarget.matches(":focus-visible")) event.currentTarget.blur();
-          this.#label(index);
-        },
-      },
-      labelKey(index) ? el("kbd", {}, labelKey(index)) : null,
-      el("span", { class: "name" }, label),
-      this.hasSpans ? null : el("span", { class: "definition" }, definitions[label] || "")));
-    this.chips.setAttribute("role", this.kind === "textcat_multilabel" ? "group" : "radiogroup");
-    if (!this.hasSpans) this.chips.classList.add("choices");
-    this.chips.replaceChildren(...this.chipNodes);
-    this.#renderChips();
-  }
-
-  #renderChips() {
-    this.chipNodes.forEach((node, index) => {
-      const on = this.hasSpans ? index === this.active : this.chosen?.includes(this.labels[index]);
-      node.setAttribute("aria-checked", String(Boolean(on)));
-      const suggested = !this.hasSpans && this.shown?.suggestion?.labels.includes(this.labels[index]);
-      node.classList.toggle("suggested", Boolean(suggested));
-    });
-  }
-
-  #renderTop() {
-    const s = this.strings;
-    const counts = this.queue.counts();
-    if (counts?.all) {
-      this.count.replaceChildren(
-        s.progress(counts.done, counts.all), el("span", { class: "wide" }, counts.inRound ? ` ${s.batch}` : ""));
-      this.bar.style.width = `${(100 * counts.done) / counts.all}%`;
-      this.meter.setAttribute("aria-valuenow", counts.done);
-      this.meter.setAttribute("aria-valuemax", counts.all);
-      this.meter.setAttribute("aria-label", s.progress(counts.done, counts.all));
-    } else {
-      this.count.replaceChildren();
-    }
-    const { unsaved, refused, safe } = this.queue;
-    const state = refused.size ? "refused" : this.synchronizer.state;
-    const texts = {
-      saved: s.saved,
-      unsaved: s.unsaved(unsaved.size),
-      offline: s.offline(unsaved.size),
-      stale: s.stale(unsaved.size),
-      failed: s.failed(unsaved.size, this.synchronizer.why),
-      refused: s.refused(refused.size, [...refused.values()][0]),
-    };
-    this.state.dataset.state = state;
-    this.state.textContent = texts[state];
-    this.state.title = state === "refused" ? s.dismiss : safe ? texts[state] : s.unsafe;
-    if (state !== this.said && state !== "unsaved") this.live.textContent = texts[state];
-    this.said = state;
+    const { pane, hasParts } = this.desk;
+    const [accept, ...others] = this.actions.children;
+    const words = hasParts ? s.acceptPart(pane.currentPart, pane.parts) : s.accept;
+    accept.querySelector(".words").textContent = words;
+    accept.disabled = !this.shown || !this.editing;
+    for (const node of others.slice(0, 2)) node.disabled = !this.shown;
   }
 
   #show(task) {
+    const { queue } = this;
     this.shown = task;
-    this.actions.querySelectorAll(".accept, .reject, .ignore").forEach((node) => (node.disabled = !task));
+    this.empty.hidden = Boolean(task);
+    this.desk.root.hidden = !task;
+    if (this.versions) this.versions.root.hidden = !task;
     if (!task) {
+      this.#renderActions();
       this.#showEmpty();
       return;
     }
     this.since = performance.now();
-    const start = this.queue.drafts.get(task.task_hash) || task.suggestion || { labels: [], spans: [] };
-    this.spans = fromOffsets(task.tokens, start.spans);
-    this.chosen = [...start.labels];
-    this.pane.show(task.tokens, this.spans);
-    this.pane.root.lang = this.data.project.lang;
-    this.#showNotice(task);
-    this.scroll.replaceChildren(
-      el("div", { class: "column" }, this.notice, this.card, this.hasSpans ? null : this.chips, this.#hint()));
+    const begun = queue.beginning(task);
+    if (this.adjudicate) {
+      this.versions.show(task);
+      this.editing = begun !== task.suggestion && Boolean(queue.drafts.get(task.task_hash) || queue.reopened);
+      if (!this.versions.list.length) this.editing = true;
+    }
+    this.#showOnDesk(task, begun, this.#base(task));
     this.scroll.scrollTop = 0;
-    this.#renderChips();
+    if (this.desk.pane.partsDone) this.desk.pane.goToPart(this.desk.pane.currentPart);
+    this.#say([...this.desk.notices.children].map((node) => node.firstChild.textContent).join(" "));
   }
 
-  #hint() {
-    if (this.queue.decided > 5) return null;
-    return el("p", { class: "hint" }, this.hasSpans ? this.strings.hintSpans : this.strings.hintChoices);
+  #showOnDesk(task, begun, base) {
+    const { queue } = this;
+    const notices = noticesFor(task, {
+      hasSpans: this.hasSpans, strings: this.strings, refusal: queue.refusal(task), adjudicate: this.adjudicate,
+      reopened: queue.reopened, leave: () => this.#leave(),
+    });
+    this.desk.show(task, { begun, base, notices, hint: this.editing && wantsHint(queue.decided) });
+    this.#renderEditing();
+    this.#renderLabels();
   }
 
-  #showNotice(task) {
+  #renderEditing() {
+    this.page.classList.toggle("choosing", !this.editing);
+    this.versions?.editing(this.editing);
+    this.#renderActions();
+  }
+
+  /** What the marks on the screen are compared with, and can be restored to. */
+  #base(task) {
     const s = this.strings;
-    const why = s.blind[task.split];
-    this.notice.className = why ? "notice blind" : "notice";
-    if (why) this.notice.replaceChildren(why);
-    else if (task.suggestion) {
-      const { source, score, spans } = task.suggestion;
-      const sure = typeof score === "number" ? ` · ${score.toFixed(2)}` : "";
-      const nothing = this.hasSpans && !spans.length;
-      this.notice.replaceChildren((nothing ? s.suggestedNothing(source) : s.suggestedBy(source)) + sure);
-    } else this.notice.replaceChildren(s.noSuggestion);
+    const { reopened } = this.queue;
+    if (reopened) {
+      return { ...reopened.answer, changed: reopened.changed, title: s.explainAnswer, restore: s.restoreAnswer };
+    }
+    const { suggestion } = task;
+    if (!suggestion) return null;
+    return { ...suggestion, reason: suggestion.reason || "", title: s.explainTitle, restore: s.restore };
   }
 
   #showEmpty() {
     const { queue, data, strings } = this;
-    this.scroll.replaceChildren(allDone({ queue, data, strings, state: this.synchronizer.state }));
+    const state = this.synchronizer.state;
+    const openHistory = () => this.#act({ name: "history" });
+    this.empty.replaceChildren(allDone({ queue, data, strings, state, openHistory }));
   }
 
-  #decide(verdict) {
+  #decide(verdict, marks = this.desk.marks) {
     const task = this.shown;
     if (!task || task !== this.queue.current) return;
-    if (verdict === "accept" && this.kind === "textcat" && !this.chosen.length) {
+    if (verdict === "accept" && this.kind === "textcat" && !marks.labels.length) {
       this.#toast(this.strings.chooseFirst);
       return;
     }
-    const spans = toOffsets(task.tokens, this.spans);
-    this.queue.decide(verdict, { labels: this.chosen, spans }, performance.now() - this.since);
+    this.queue.decide(verdict, marks, performance.now() - this.since);
     this.#toast("");
     this.render();
     this.synchronizer.push();
   }
 
+  /** Accept what is on the screen; of a long text, first its next part. */
+  #accept({ all = false } = {}) {
+    const { desk, strings: s } = this;
+    if (!this.editing) {
+      this.#toast(s.versionsState);
+      return;
+    }
+    if (all || !desk.hasParts) {
+      this.#decide("accept");
+      return;
+    }
+    const { pane } = desk;
+    const done = pane.currentPart;
+    pane.markPartDone(done);
+    this.#edited();
+    pane.goToPart(pane.currentPart);
+    this.#renderActions();
+    this.#toast(s.partDone(done, pane.parts));
+  }
+
+  #take(version) {
+    if (version) this.#decide(version.verdict, { ...version, comment: this.desk.comment.value.trim(), flagged: this.desk.flagged });
+  }
+
+  #edit(version) {
+    if (!version || !this.shown) return;
+    this.editing = true;
+    const { strings: s } = this;
+    const { labels, spans } = version;
+    const base = { labels, spans, title: s.versionTitle(s.edit, version.annotator), restore: s.restoreAnswer };
+    this.#showOnDesk(this.shown, { labels, spans }, base);
+    this.desk.root.scrollIntoView({ block: "nearest" });
+    this.desk.focus();
+    this.#say(s.editState);
+  }
+
   #undo() {
-    if (this.queue.undo()) {
+    if (this.queue.reopened) {
+      this.#leave();
+    } else if (this.queue.undo()) {
       this.shown = undefined;
       this.#toast(this.strings.undone);
       this.render();
@@ -248,42 +219,70 @@ export class View {
     } else this.#toast(this.strings.nothingToUndo);
   }
 
-  #pick({ start, end }) {
-    const span = { start, end, label: this.labels[this.active] };
-    this.#setSpans(addSpan(this.spans, span, this.kind === "spancat"));
+  #reopen({ task, answer, changed }) {
+    this.queue.reopen({ task, answer, changed });
+    this.shown = undefined;
+    this.render();
+    this.desk.focus();
   }
 
-  #setSpans(spans) {
-    this.spans = spans;
-    this.pane.mark(spans);
-    this.#keepDraft();
+  #leave() {
+    if (!this.queue.leave()) return;
+    this.shown = undefined;
+    this.render();
+    this.#toast(this.strings.left_);
   }
 
-  #label(index) {
-    if (this.hasSpans) this.active = index;
-    else if (this.shown) {
-      this.chosen = toggleLabel(this.chosen, this.labels[index], this.kind === "textcat");
-      this.#keepDraft();
+  #later() {
+    if (!this.queue.postpone()) this.#toast(this.strings.onlyOne);
+    else this.render();
+  }
+
+  #edited() {
+    this.queue.keepDraft(this.desk.draft);
+    this.synchronizer.pushDraft();
+    if (!this.hasSpans) this.#renderLabels();
+  }
+
+  #choseMark(label) {
+    const index = this.labels.indexOf(label);
+    if (index < 0) return;
+    this.active = index;
+    this.#renderLabels();
+  }
+
+  #label(index, { byKey = false } = {}) {
+    if (!this.shown) return;
+    if (this.hasSpans) {
+      this.desk.pane.useLabel(this.labels[index]);
+      this.active = index;
+      this.#renderLabels();
+      this.bar.reveal(index);
+      return;
     }
-    this.#renderChips();
-  }
-
-  #keepDraft() {
-    const { shown, spans, chosen, queue } = this;
-    queue.drafts.set(shown.task_hash, { labels: chosen, spans: toOffsets(shown.tokens, spans) });
+    const exclusive = this.kind === "textcat";
+    const goesOn = byKey && exclusive && this.data.accept_on_key && this.editing;
+    if (!goesOn || !this.desk.chosen.includes(this.labels[index])) this.desk.choose(index, exclusive);
+    this.bar.reveal(index);
+    if (goesOn) this.#accept();
   }
 
   #stateClicked() {
     if (this.queue.refused.size) this.queue.dismissRefused();
     else if (this.synchronizer.state === "stale") location.reload();
-    this.state.blur();
     this.synchronizer.push({ atOnce: true });
     this.render();
   }
 
-  #help() {
-    if (this.sheet.open) this.sheet.close();
-    else this.sheet.showModal();
+  async #searchHistory(request) {
+    if (this.queue.unsaved.size) await this.synchronizer.sync();
+    const url = new URL(this.data.urls.history, document.baseURI).href;
+    const { ok, reply } = await this.synchronizer.ask(url, { ...request, mode: this.queue.mode });
+    return ok ? reply : null;
+  }
+
+  #say(text) {
+    this.live.textContent = text;
   }
 
   #toast(text) {
@@ -293,32 +292,50 @@ export class View {
     if (text) this.toastTimer = setTimeout(() => this.toast.classList.remove("on"), TOAST);
   }
 
-  #key(event) {
-    const target = event.composedPath()[0];
-    if (isTextInput(target)) return;
-    const onButton = target instanceof HTMLElement && target.matches("button:focus-visible, a:focus-visible");
-    if (onButton && (event.key === " " || event.key === "Enter") && this.page.contains(target)) return;
-    const command = keyCommand(event, this.labels.length);
-    if (!command || (command.name === "escape" && !this.sheet.open)) return;
-    event.preventDefault();
-    event.stopImmediatePropagation();
-    this.synchronizer.used();
-    if (!event.repeat) this.#act(command);
+  #act({ name, index, step }) {
+    const commands = {
+      help: () => (this.sheet.open ? this.sheet.close() : this.sheet.showModal()),
+      escape: () => this.#escape(),
+      accept: () => this.#accept(),
+      acceptAll: () => this.#accept({ all: true }),
+      reject: () => this.#decide("reject"),
+      ignore: () => (this.adjudicate && !this.queue.reopened ? this.#later() : this.#decide("ignore")),
+      undo: () => this.#undo(),
+      label: () => this.#label(index, { byKey: true }),
+      search: () => this.shown && this.bar.search(),
+      save: () => this.synchronizer.push({ atOnce: true }),
+      characters: () => this.hasSpans && this.shown && this.desk.toggleCharacters(),
+      flag: () => this.shown && this.desk.toggleFlag(),
+      comment: () => this.shown && this.desk.writeComment(),
+      explain: () => (this.editing ? this.desk.base && this.desk.toggleExplained() : this.#edit(this.versions.chosen)),
+      restore: () => this.editing && this.desk.restore() && this.#toast(this.strings.restored),
+      guidelines: () => this.guidelines.toggle(),
+      history: () => this.history.show(),
+      changed: () => this.#showChanged(),
+      take: () => this.#take(this.versions.list[index]),
+      version: () => this.versions.choose(this.versions.at + step),
+    };
+    if (this.sheet.open && name !== "help" && name !== "escape") return;
+    commands[name]?.();
   }
 
-  #act({ name, index }) {
-    if (name === "help" || (name === "escape" && this.sheet.open)) this.#help();
-    else if (this.sheet.open) return;
-    else if (name === "label") this.#label(index);
-    else if (name === "undo") this.#undo();
-    else if (name === "save") this.synchronizer.push({ atOnce: true });
-    else this.#decide(name);
+  #showChanged() {
+    this.history.show("changed");
+    this.top.seen();
   }
-}
 
-function isTextInput(node) {
-  if (!(node instanceof HTMLElement)) return false;
-  if (node.isContentEditable || node.tagName === "TEXTAREA" || node.tagName === "SELECT") return true;
-  const plain = ["button", "checkbox", "radio", "range", "submit", "reset", "color", "file"];
-  return node.tagName === "INPUT" && !plain.includes(node.type);
+  /** Whether the Escape key has anything to leave. */
+  get canEscape() {
+    return this.sheet.open || this.guidelines.open || this.queue.reopened || (this.versions?.list.length && this.editing);
+  }
+
+  #escape() {
+    if (this.sheet.open) this.sheet.close();
+    else if (this.queue.reopened) this.#leave();
+    else if (this.guidelines.open) this.guidelines.toggle();
+    else {
+      this.editing = false;
+      this.#renderEditing();
+    }
+  }
 }
