@@ -80,7 +80,7 @@ class LabelScheme:
         )
 
     def current(self, annotation: Annotation) -> Annotation:
-        """The annotation as the project speaks now: labels renamed, and left out where there are none such."""
+        """The annotation in the labels of now: old names replaced, labels that are gone left out."""
         renamed = self.rename(annotation)
         return Annotation(
             tuple(label for label in renamed.labels if label in self.labels),

@@ -6,17 +6,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, insert, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Select,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+)
 
 from annoloop.store.engine import Database
 from annoloop.store.rows import task_from_row
-from annoloop.store.schema import examples, in_force, leases, tasks
+from annoloop.store.schema import examples, in_force, leases, task_counts, tasks
 from annoloop.types import Task
 
 _TASKS = select(tasks, examples.c.text, examples.c.meta, examples.c.split).join(
     examples, examples.c.input_hash == tasks.c.input_hash
 )
 _IN_ORDER = (tasks.c.round, tasks.c.rank, tasks.c.position)
+
+LONG_QUEUE = 5_000
+"""Of more open tasks than these, an annotator's search goes on where the last one found something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +78,12 @@ class _Plan:
 class LeaseTables(Database):
     """Times are seconds since 1970, passed in, so that tests and clocks set back are plain cases."""
 
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        # By annotator. Tasks wait for others behind it that the annotator has answered: in a long queue
+        # there can be thousands, and looking through them again would take longer than all the rest.
+        self._reached: dict[str, tuple[int, float, int]] = {}
+
     def lease_tasks(
         self,
         annotator: str,
@@ -101,7 +123,7 @@ class LeaseTables(Database):
     def lease(self, holder: Holder, *, want: int, have: Sequence[str] = ()) -> Leased:
         """Hand out tasks as `lease_tasks` and `lease_disputed` do."""
         with self.queueing() as connection:
-            plan = _plan(connection, holder, want, have)
+            plan = self._plan(connection, holder, want, have)
             _hold(connection, holder, plan.write)
         return plan.leased
 
@@ -111,7 +133,7 @@ class LeaseTables(Database):
         Leases are renewed when a third of their time is over: most calls of a page only read.
         """
         with self.reading() as connection:
-            plan = _plan(connection, holder, want, have)
+            plan = self._plan(connection, holder, want, have)
         return None if plan.write else plan.leased
 
     def take_lease(
@@ -140,38 +162,53 @@ class LeaseTables(Database):
         with self.queueing() as connection:
             connection.execute(delete(leases).where(leases.c.task_hash.in_(list(task_hashes)), *held))
 
+    def _plan(self, connection: Connection, holder: Holder, want: int, have: Sequence[str]) -> _Plan:
+        query = select(leases.c.task_hash, leases.c.until).where(_own(holder), _live(holder))
+        own = {row[0]: row[1] for row in connection.execute(query)}
+        overdue = holder.now + holder.seconds * 2 / 3
+        known, lost = set(have), [name for name in have if name not in own]
+        write = [name for name in have if name in own and own[name] < overdue]
+        back = _obtainable(connection, holder, lost) if lost else set()
+        gone = _not_said(connection, holder, [name for name in lost if name not in back]) if lost else []
+        rows: list[Any] = []
+        again: set[str] = set()
+        if want > 0:
+            mine = [name for name in own if name not in known]
+            rows = list(connection.execute(_ordered(_still_asked(holder, mine), want))) if mine else []
+            taken = [*known, *(row.task_hash for row in rows)]
+            if len(rows) < want:
+                rows += self._fresh(connection, holder, want - len(rows), taken)
+            taken = [*known, *(row.task_hash for row in rows)]
+            if len(rows) < want:
+                skipped = connection.execute(_skipped(holder, taken).limit(want - len(rows))).all()
+                again = {row.task_hash for row in skipped}
+                rows += skipped
+        write += [name for name in lost if name in back]
+        write += [row.task_hash for row in rows if own.get(row.task_hash, 0) < overdue]
+        handed = tuple(task_from_row(row) for row in rows)
+        return _Plan(Leased(handed, frozenset(again), tuple(gone)), tuple(write))
+
+    def _fresh(self, connection: Connection, holder: Holder, limit: int, but: Sequence[str]) -> list[Any]:
+        free = _TASKS.where(_free(holder), tasks.c.task_hash.not_in(list(but)))
+        if holder.adjudicating:
+            return _disputed(connection, free, limit, ("differ", "same") if holder.agreed else ("differ",))
+        asked = _ordered(free.where(_askable(holder)), limit)
+        long = connection.execute(select(func.sum(task_counts.c.open))).scalar_one() or 0
+        reached = self._reached.get(holder.annotator) if long > LONG_QUEUE else None
+        rows: list[Any] = []
+        if reached is not None:
+            rows += connection.execute(asked.where(tuple_(*_IN_ORDER) >= tuple_(*reached)))
+        if not rows:
+            rows += connection.execute(asked)
+        if rows:
+            self._reached[holder.annotator] = (rows[0].round, rows[0].rank, rows[0].position)
+        return rows
+
     def tasks_by_hash(self, task_hashes: Sequence[str]) -> dict[str, Task]:
         """Tasks by their hash, for checking what a client sends."""
         with self.reading() as connection:
             rows = connection.execute(_TASKS.where(tasks.c.task_hash.in_(list(task_hashes))))
             return {row.task_hash: task_from_row(row) for row in rows}
-
-
-def _plan(connection: Connection, holder: Holder, want: int, have: Sequence[str]) -> _Plan:
-    query = select(leases.c.task_hash, leases.c.until).where(_own(holder), _live(holder))
-    own = {row[0]: row[1] for row in connection.execute(query)}
-    overdue = holder.now + holder.seconds * 2 / 3
-    known, lost = set(have), [name for name in have if name not in own]
-    write = [name for name in have if name in own and own[name] < overdue]
-    back = _obtainable(connection, holder, lost) if lost else set()
-    gone = _not_said(connection, holder, [name for name in lost if name not in back]) if lost else []
-    rows: list[Any] = []
-    again: set[str] = set()
-    if want > 0:
-        mine = [name for name in own if name not in known]
-        rows = list(connection.execute(_ordered(_still_asked(holder, mine), want))) if mine else []
-        taken = [*known, *(row.task_hash for row in rows)]
-        if len(rows) < want:
-            rows += _fresh(connection, holder, want - len(rows), taken)
-        taken = [*known, *(row.task_hash for row in rows)]
-        if len(rows) < want:
-            skipped = connection.execute(_skipped(holder, taken).limit(want - len(rows))).all()
-            again = {row.task_hash for row in skipped}
-            rows += skipped
-    write += [name for name in lost if name in back]
-    write += [row.task_hash for row in rows if own.get(row.task_hash, 0) < overdue]
-    handed = tuple(task_from_row(row) for row in rows)
-    return _Plan(Leased(handed, frozenset(again), tuple(gone)), tuple(write))
 
 
 def _live(holder: Holder) -> ColumnElement[bool]:
@@ -233,13 +270,10 @@ def _ordered(query: Select[Any], limit: int) -> Select[Any]:
     return query.order_by(*_IN_ORDER).limit(limit)
 
 
-def _fresh(connection: Connection, holder: Holder, limit: int, but: Sequence[str]) -> list[Any]:
-    free = _TASKS.where(_free(holder), tasks.c.task_hash.not_in(list(but)))
-    if not holder.adjudicating:
-        return list(connection.execute(_ordered(free.where(_askable(holder)), limit)))
+def _disputed(connection: Connection, free: Select[Any], limit: int, states: Sequence[str]) -> list[Any]:
     # Each state on its own goes by the index in the order of asking; both together would be sorted.
     rows: list[Any] = []
-    for state in ("differ", "same") if holder.agreed else ("differ",):
+    for state in states:
         rows += connection.execute(_ordered(free.where(tasks.c.agreement == state), limit))
     return sorted(rows, key=lambda row: (row.round, row.rank, row.position))[:limit]
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from annoloop.types import Annotation, Answer, Counts, Example, Round, Scores, Span, Suggestion, Task
 
-
 _ESCAPED = "\x01"
 
 

@@ -119,7 +119,7 @@ def _write(connection: Connection, before: Mapping[Place, Any], stand: Mapping[P
         if place in before and row != before[place]
     ]
     if moved:
-        columns = {name: bindparam(name) for name in moved[0] if not name.startswith("at_")}
+        columns: dict[str, Any] = {name: bindparam(name) for name in moved[0] if not name.startswith("at_")}
         statement = update(in_force).where(*(in_force.c[key] == bindparam(f"at_{key}") for key in keys))
         connection.execute(statement.values(columns), moved)
 
@@ -156,7 +156,7 @@ def _settle_tasks(
         _tally(differences[row.round], bool(row.is_open), row.agreement, -1)
         _tally(differences[row.round], is_open, agreement, 1)
     if moved:
-        values = {name: bindparam(name) for name in ("answered", "is_open", "agreement")}
+        values: dict[str, Any] = {name: bindparam(name) for name in ("answered", "is_open", "agreement")}
         connection.execute(update(tasks).where(tasks.c.task_hash == bindparam("at")).values(values), moved)
     _add(connection, task_counts, task_counts.c.round, differences)
 
