@@ -85,6 +85,7 @@ def show_pages(visit: Visit) -> None:
     top = _TOP if len(shown) > 1 or visit.review.login == "oidc" else "0px"
     st.html(_STYLE.format(top=top, header="none" if top == "0px" else "flex"))
     chosen = st.navigation(pages, position="top")
+    entry.keep_in_address(visit.review, visit.who)
     if visit.review.problem and visit.review.is_made and visit.role == "developer":
         st.toast(say("settings", problem=entry.plain(str(visit.review.problem))), icon="⚠️")
     chosen.run()

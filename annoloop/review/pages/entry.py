@@ -58,6 +58,15 @@ def who_is_here(review: Review) -> str | None:
             return _by_address(review)
 
 
+def keep_in_address(review: Review, who: str) -> None:
+    """Write the name back into the address, whose parameters navigation inside the app drops.
+
+    To be called after `st.navigation`: before it the browser is still at the address of the last page.
+    """
+    if review.login is None and who != review.annotator and st.query_params.get("session") != who:
+        st.query_params["session"] = who
+
+
 def show_login(review: Review, lang: Lang) -> None:
     """Where nobody is logged in."""
     words = WORDS[lang]
@@ -96,11 +105,8 @@ def plain(text: str) -> str:
 def _by_address(review: Review) -> str:
     """`?session=NAME` in the address, else who started the page."""
     asked = clean_name(str(st.query_params.get("session", "")))
-    # Navigation inside the app drops the address's parameters; the session remembers.
     who = asked or str(st.session_state.get("annotator") or review.annotator)
     st.session_state["annotator"] = who
-    if who != review.annotator and not asked:
-        st.query_params["session"] = who
     return who
 
 
