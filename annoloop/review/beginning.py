@@ -25,7 +25,7 @@ PREVIEW_ROWS = 5
 ENCODINGS = ("utf-8", "cp1252", "mac_roman")
 """How a file's bytes may be meant; spreadsheets on Windows still write the second."""
 
-Problem = Literal["no_label", "one_label", "blank", "long", "twice", "character", "kind", "definition"]
+Problem = Literal["no_label", "one_label", "blank", "long", "twice", "character", "kind"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,10 @@ def problems(wish: Wish, made: Project | None = None) -> list[tuple[Problem, str
         found.append(("one_label", names[0]))
     for name in dict.fromkeys(names):
         wrong = label_problem(name)
-        if wrong in ("blank", "long"):
-            found.append((wrong, name))
+        if wrong == "blank":
+            found.append(("blank", name))
+        elif wrong == "long":
+            found.append(("long", name))
         elif wrong:
             found.append(("character", wrong))
         if name and names.count(name) > 1:
@@ -98,9 +100,10 @@ def problems(wish: Wish, made: Project | None = None) -> list[tuple[Problem, str
     return found
 
 
-def begin(folder: Path, wish: Wish) -> Project:
+def begin(folder: Path, wish: Wish, *, renamed: Mapping[str, str] | None = None) -> Project:
     """Make the project that is wished for, or change the one that is there; all or nothing.
 
+    `renamed` maps labels that the project has to those of the wish that stand for them from now on.
     Answers are kept whatever changes: those to a label that is gone do not count any more.
 
     Raises:
@@ -114,7 +117,7 @@ def begin(folder: Path, wish: Wish) -> Project:
     name = wish.name.strip() or folder.resolve().name
     section = {"kind": wish.kind, "lang": wish.lang, "name": name}
     if made is not None:
-        return change_labels(made, labels, definitions=definitions, section=section)
+        return change_labels(made, labels, renamed=renamed, definitions=definitions, section=section)
     if (folder / FILE_NAME).exists():
         edit_settings(
             folder,

@@ -39,8 +39,8 @@ def change_labels(
     """Give the project these labels; returns it opened anew.
 
     `renamed` maps present labels to new ones: their answers count for the new name from now on. A label
-    that is left out keeps its answers, but they no longer count. `definitions` None keeps what there is. `section`
-    holds other values of [project] that change in the same step.
+    that is left out keeps its answers, but they no longer count. `definitions` None keeps what there is.
+    `section` holds other values of [project] that change in the same step.
 
     Raises:
         SchemeError: a name cannot be used, or stands there twice.

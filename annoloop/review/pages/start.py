@@ -1,0 +1,334 @@
+"""The first steps in one page: what to find, which texts, the first batch; and labels changed later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import streamlit as st
+
+from annoloop.errors import AnnoloopError
+from annoloop.project import Project
+from annoloop.review import work
+from annoloop.review.beginning import Problem, Wish, begin, outlook, problems
+from annoloop.review.pages.entry import plain
+from annoloop.review.pages.frame import Visit
+from annoloop.review.pages.upload import show_outlook, upload
+from annoloop.steps.labels import can_undo, undo_labels
+from annoloop.types import KINDS
+
+LANGUAGES = {
+    "de": "Deutsch",
+    "en": "English",
+    "fr": "Français",
+    "es": "Español",
+    "it": "Italiano",
+    "nl": "Nederlands",
+    "pl": "Polski",
+    "pt": "Português",
+    "da": "Dansk",
+    "sv": "Svenska",
+    "nb": "Norsk",
+    "fi": "Suomi",
+    "cs": "Čeština",
+    "hu": "Magyar",
+    "ro": "Română",
+    "el": "Ελληνικά",
+    "tr": "Türkçe",
+    "uk": "Українська",
+    "ru": "Русский",
+    "he": "עברית",
+    "ar": "العربية",
+    "zh": "中文",
+}
+
+WORDS = {
+    "en": {
+        "title": "Three steps to your first label",
+        "intro": "Your texts stay on the computer that annoloop runs on. Every step can be done again later.",
+        "again": "Every step can be done again later.",
+        "step1": "1 · What do you want to find?",
+        "step2": "2 · Your texts",
+        "step3": "3 · The first batch",
+        "kind": "Kind",
+        "ner": "Names and places in a text",
+        "spancat": "Passages in a text, which may overlap",
+        "textcat": "One topic for each text",
+        "textcat_multilabel": "Any number of topics for each text",
+        "ner_eg": ":blue-background[Lisa Meier] works in :orange-background[Cologne].",
+        "spancat_eg": ":blue-background[Late again, and :orange-background[nobody told us].]",
+        "textcat_eg": "“The lift is broken again.” → :blue-background[Lift]",
+        "textcat_multilabel_eg": "“Lift broken, platform dark.” → "
+        ":blue-background[Lift] :orange-background[Lighting]",
+        "labels": "Labels",
+        "labels_help": "What you look for, each with one sentence on what belongs to it.",
+        "label": "Label",
+        "label_n": "Label {n}",
+        "meaning": "What belongs to it",
+        "meaning_n": "What belongs to label {n}",
+        "remove": "Take label {n} away",
+        "more": "+ Add a label",
+        "language": "Language of the texts",
+        "name": "Name of the project",
+        "save": "Save and go on",
+        "change": "Save the changes",
+        "saved": "Saved.",
+        "undo": "Take the last change of the labels back",
+        "kept": "Answers given so far are kept: a renamed label takes them along, a label taken away "
+        "keeps them until it comes back.",
+        "first": "Save step 1 first.",
+        "texts_first": "Add texts first.",
+        "begin": "Begin",
+        "begin_why": "First come some texts without any suggestion: what you say there is what the model is "
+        "judged by. After that suggestions begin.",
+        "running": "Preparing your texts …",
+        "ready": "{n} texts are waiting for you.",
+        "go": "Start labelling",
+        "failed": "That did not work: {why}",
+        "no_label": "Name at least one label.",
+        "one_label": "One topic for each text needs at least two labels to choose from.",
+        "blank": "A label has no name.",
+        "long": "This label is longer than 100 characters: {about}",
+        "twice": "This label is there twice: {about}",
+        "character": "A label cannot hold or begin with {about}",
+        "kind_fixed": "The kind cannot change any more, since there are answers to it.",
+    },
+    "de": {
+        "title": "In drei Schritten zum ersten Label",
+        "intro": "Ihre Texte bleiben auf dem Rechner, auf dem annoloop läuft. "
+        "Jeder Schritt lässt sich später wiederholen.",
+        "again": "Jeder Schritt lässt sich später wiederholen.",
+        "step1": "1 · Was möchten Sie finden?",
+        "step2": "2 · Ihre Texte",
+        "step3": "3 · Der erste Stapel",
+        "kind": "Art",
+        "ner": "Namen und Orte im Text",
+        "spancat": "Stellen im Text, die sich überlappen dürfen",
+        "textcat": "Ein Thema für jeden Text",
+        "textcat_multilabel": "Beliebig viele Themen für jeden Text",
+        "ner_eg": ":blue-background[Lisa Meier] arbeitet in :orange-background[Köln].",
+        "spancat_eg": ":blue-background[Wieder zu spät, und :orange-background[niemand sagt etwas].]",
+        "textcat_eg": "„Der Aufzug ist wieder kaputt.“ → :blue-background[Aufzug]",
+        "textcat_multilabel_eg": "„Aufzug kaputt, Bahnsteig dunkel.“ → "
+        ":blue-background[Aufzug] :orange-background[Licht]",
+        "labels": "Labels",
+        "labels_help": "Wonach Sie suchen, jeweils mit einem Satz, was dazugehört.",
+        "label": "Label",
+        "label_n": "Label {n}",
+        "meaning": "Was dazugehört",
+        "meaning_n": "Was zu Label {n} gehört",
+        "remove": "Label {n} entfernen",
+        "more": "+ Label hinzufügen",
+        "language": "Sprache der Texte",
+        "name": "Name des Projekts",
+        "save": "Speichern und weiter",
+        "change": "Änderungen speichern",
+        "saved": "Gespeichert.",
+        "undo": "Letzte Änderung der Labels zurücknehmen",
+        "kept": "Bisherige Antworten bleiben: Ein umbenanntes Label nimmt sie mit, ein entferntes behält "
+        "sie, bis es wiederkommt.",
+        "first": "Speichern Sie zuerst Schritt 1.",
+        "texts_first": "Fügen Sie zuerst Texte hinzu.",
+        "begin": "Beginnen",
+        "begin_why": "Zuerst kommen einige Texte ganz ohne Vorschlag: An Ihren Antworten dort wird das "
+        "Modell gemessen. Danach beginnen die Vorschläge.",
+        "running": "Ihre Texte werden vorbereitet …",
+        "ready": "{n} Texte warten auf Sie.",
+        "go": "Jetzt labeln",
+        "failed": "Das ging nicht: {why}",
+        "no_label": "Nennen Sie mindestens ein Label.",
+        "one_label": "Ein Thema für jeden Text braucht mindestens zwei Labels zur Auswahl.",
+        "blank": "Ein Label hat keinen Namen.",
+        "long": "Dieses Label ist länger als 100 Zeichen: {about}",
+        "twice": "Dieses Label steht zweimal da: {about}",
+        "character": "Ein Label darf nicht enthalten oder beginnen mit {about}",
+        "kind_fixed": "Die Art lässt sich nicht mehr ändern, weil es schon Antworten gibt.",
+    },
+}
+
+Row = dict[str, str]
+
+
+def show(visit: Visit) -> None:
+    """Draw the page."""
+    say = visit.words(WORDS)
+    st.title(say("title"))
+    made = visit.project if visit.review.is_made else None
+    local = made is None or made.settings.privacy.allow_remote == "loopback"
+    st.caption(say("intro") if local else say("again"))
+    if st.session_state.pop("start.saved", False):
+        st.success(say("saved"))
+    with_texts = made is not None and bool(sum(made.store.example_counts().values()))
+    with st.expander(f"**{say('step1')}**", expanded=made is None):
+        _what(visit, made)
+    with st.expander(f"**{say('step2')}**", expanded=made is not None):
+        if made is None:
+            st.caption(say("first"))
+        else:
+            upload(visit, key="start")
+            if with_texts:
+                show_outlook(visit, outlook(made))
+    with st.expander(f"**{say('step3')}**", expanded=with_texts):
+        if not with_texts:
+            st.caption(say("texts_first"))
+        else:
+            st.write(say("begin_why"))
+            _batch(visit)
+
+
+def _what(visit: Visit, made: Project | None) -> None:
+    say = visit.words(WORDS)
+    kinds = list(KINDS)
+    kind = st.radio(
+        say("kind"),
+        kinds,
+        index=kinds.index(made.scheme.kind) if made else kinds.index("textcat"),
+        format_func=lambda kind: say(kind),
+        captions=[say(f"{kind}_eg") for kind in kinds],
+        key="start.kind",
+    )
+    rows = _rows(visit, made)
+    left, right = st.columns(2)
+    codes = list(LANGUAGES)
+    if made and made.settings.project.lang not in codes:
+        codes.append(made.settings.project.lang)
+    lang = left.selectbox(
+        say("language"),
+        codes,
+        index=codes.index(made.settings.project.lang if made else visit.lang),
+        format_func=lambda code: LANGUAGES.get(code, code),
+        key="start.lang",
+    )
+    folder = visit.review.folder
+    name = right.text_input(
+        say("name"),
+        value=made.settings.project.name if made else folder.resolve().name,
+        max_chars=80,
+        key="start.name",
+    )
+    if made and made.store.answer_count():
+        st.caption(say("kept"))
+    if st.button(say("change" if made else "save"), type="primary", key="start.save"):
+        named = tuple((row["label"], row["meaning"]) for row in rows if row["label"].strip() or row["was"])
+        _save(visit, made, Wish(kind, named, lang, name), rows)
+    if made and can_undo(made) and st.button(say("undo"), key="start.undo") and visit.may("start"):
+        _keep(visit, lambda: undo_labels(made))
+
+
+def _save(visit: Visit, made: Project | None, wish: Wish, rows: list[Row]) -> None:
+    if not visit.may("start"):
+        return
+    for problem, about in problems(wish, made):
+        st.error(_problem(visit, problem, about))
+        return
+    renamed = {row["was"]: row["label"].strip() for row in rows if row["was"] and row["label"].strip()}
+    _keep(visit, lambda: begin(visit.review.folder, wish, renamed=renamed))
+
+
+def _problem(visit: Visit, problem: Problem, about: str) -> str:
+    say = visit.words(WORDS)
+    shown = "⏎" if about in ("\n", "\r") else about
+    return say("kind_fixed") if problem == "kind" else say(problem, about=plain(shown))
+
+
+def _keep(visit: Visit, change: Callable[[], object]) -> None:
+    """Do it, then draw the page anew from what is saved; or say what was wrong."""
+    say = visit.words(WORDS)
+    try:
+        change()
+    except AnnoloopError as error:
+        st.error(say("failed", why=plain(str(error))))
+        st.stop()
+    for key in [key for key in st.session_state if str(key).startswith("start.")]:
+        del st.session_state[key]
+    st.session_state["start.saved"] = True
+    st.rerun()
+
+
+def _rows(visit: Visit, made: Project | None) -> list[Row]:
+    """The labels as they are being edited; a row that was a label remembers it, so that it is renamed."""
+    say = visit.words(WORDS)
+    if "start.rows" not in st.session_state:
+        named = made.scheme.labels if made else ()
+        st.session_state["start.rows"] = [(number, label) for number, label in enumerate(named)] or [
+            (0, ""),
+            (1, ""),
+        ]
+    kept: list[tuple[int, str]] = st.session_state["start.rows"]
+    st.markdown(f"**{say('labels')}**")
+    st.caption(say("labels_help"))
+    rows: list[Row] = []
+    definitions = made.scheme.definitions if made else {}
+    for place, (number, was) in enumerate(kept, start=1):
+        left, middle, right = st.columns([3, 6, 1], vertical_alignment="bottom")
+        shown: Literal["visible", "collapsed"] = "visible" if place == 1 else "collapsed"
+        label = left.text_input(
+            say("label") if place == 1 else say("label_n", n=place),
+            value=was,
+            max_chars=100,
+            key=f"start.label.{number}",
+            label_visibility=shown,
+        )
+        meaning = middle.text_input(
+            say("meaning") if place == 1 else say("meaning_n", n=place),
+            value=definitions.get(was, ""),
+            max_chars=1_000,
+            key=f"start.meaning.{number}",
+            label_visibility=shown,
+        )
+        right.button(
+            "✕",
+            help=say("remove", n=place),
+            key=f"start.remove.{number}",
+            on_click=_remove,
+            args=(number,),
+            disabled=len(kept) == 1,
+        )
+        rows.append({"label": label, "meaning": meaning, "was": was})
+    st.button(say("more"), key="start.more", on_click=_more)
+    return rows
+
+
+def _remove(number: int) -> None:
+    rows = st.session_state["start.rows"]
+    st.session_state["start.rows"] = [row for row in rows if row[0] != number]
+
+
+def _more() -> None:
+    rows = st.session_state["start.rows"]
+    st.session_state["start.rows"] = [*rows, (1 + max((row[0] for row in rows), default=0), "")]
+
+
+@st.fragment(run_every=1.0)
+def _batch(visit: Visit) -> None:
+    """Where the first batch stands; the only part of the page that looks again by itself."""
+    if not visit.may("start"):
+        return
+    say = visit.words(WORDS)
+    project = visit.project
+    still_open = project.store.progress().open
+    now = work.state(project)
+    if still_open:
+        st.success(say("ready", n=still_open))
+        if st.button(say("go"), type="primary", key="start.go"):
+            st.switch_page(st.Page(_nothing, title="label", url_path="label"))
+        return
+    if now is not None and now.running:
+        share = now.done / now.total if now.total else 0.0
+        st.progress(min(max(share, 0.0), 1.0), text=plain(now.what) if now.what else say("running"))
+        return
+    if now is not None and now.failed:
+        st.error(say("failed", why=plain(" ".join((now.failed, now.hint)))))
+    elif now is not None and now.message:
+        st.info(plain(now.message))
+    if st.button(say("begin"), type="primary", key="start.begin", disabled=not outlook(project).can_begin):
+        try:
+            work.start(project.folder)
+        except AnnoloopError as error:
+            st.error(plain(str(error)))
+            return
+        st.rerun(scope="fragment")
+
+
+def _nothing() -> None:
+    """Stands for a page that the navigation already has."""
