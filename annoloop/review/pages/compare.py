@@ -9,7 +9,7 @@ import streamlit as st
 
 from annoloop.errors import AnnoloopError
 from annoloop.evaluation.leaderboard import headline
-from annoloop.review.pages import charts
+from annoloop.review.pages import charts, look
 from annoloop.review.pages.annotated import Shown, annotated
 from annoloop.review.pages.entry import plain
 from annoloop.review.pages.frame import Visit
@@ -146,6 +146,7 @@ WORDS = {
 def show(visit: Visit) -> None:
     """Draw the page."""
     say = visit.words(WORDS)
+    look.reading()
     st.title(say("title"))
     comparison = compare(visit.project)
     if not comparison.texts or not comparison.approaches:
@@ -167,7 +168,7 @@ def show(visit: Visit) -> None:
 
 
 def _quality(comparison: Comparison, say: Say) -> None:
-    st.subheader(say("quality"))
+    st.header(say("quality"))
     rows: list[dict[str, Any]] = []
     table = []
     for found in comparison.approaches:
@@ -197,7 +198,7 @@ def _quality(comparison: Comparison, say: Say) -> None:
 
 def _mistakes(comparison: Comparison, say: Say) -> None:
     """What each approach misses and what it finds too much, label by label."""
-    st.subheader(say("mistakes"))
+    st.header(say("mistakes"))
     rows = [
         {"label": label, "name": say(found.approach), "kind": say(kind), "count": count}
         for found in comparison.approaches

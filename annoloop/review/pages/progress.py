@@ -11,7 +11,7 @@ import streamlit as st
 from annoloop.evaluation.leaderboard import headline
 from annoloop.project import Project
 from annoloop.review import work
-from annoloop.review.pages import charts
+from annoloop.review.pages import charts, look
 from annoloop.review.pages.entry import plain
 from annoloop.review.pages.frame import Lang, Visit
 from annoloop.steps.pace import MEASURED, Day, Estimate, Pace, pace
@@ -180,6 +180,7 @@ WORDS = {
 def show(visit: Visit) -> None:
     """Draw the page; it looks again every `REFRESH` seconds."""
     say = visit.words(WORDS)
+    look.reading()
     st.title(say("title"))
 
     @st.fragment(run_every=REFRESH)
@@ -270,7 +271,7 @@ def _span(estimate: Estimate, say: Say) -> str:
 
 
 def _pace(figures: Pace, who: str, say: Say, *, by_person: bool) -> None:
-    st.subheader(say("pace"))
+    st.header(say("pace"))
     if not figures.days:
         st.caption(say("only_simulated"))
     else:
@@ -295,7 +296,7 @@ def _own_and_others(days: Sequence[Day], who: str, say: Say) -> list[Day]:
 
 
 def _curve(figures: Pace, project: Project, say: Say) -> None:
-    st.subheader(say("curve"))
+    st.header(say("curve"))
     curve = figures.curve
     if curve is None:
         st.caption(say("no_curve"))
@@ -321,7 +322,7 @@ def _scored(value: float, interval: tuple[float, float] | None, name: str, say: 
 
 
 def _labels(figures: Pace, say: Say) -> None:
-    st.subheader(say("labels"))
+    st.header(say("labels"))
     if not any(sum(of.values()) for of in figures.labels.values()):
         st.caption(say("no_labels"))
         return
@@ -336,7 +337,7 @@ def _labels(figures: Pace, say: Say) -> None:
 
 
 def _savings(figures: Pace, say: Say, lang: Lang) -> None:
-    st.subheader(say("saved"))
+    st.header(say("saved"))
     measured = figures.savings
     if measured is None:
         st.caption(say("saved_unknown", least=MEASURED))
@@ -353,7 +354,7 @@ def _savings(figures: Pace, say: Say, lang: Lang) -> None:
 
 
 def _cost(figures: Pace, say: Say, lang: Lang) -> None:
-    st.subheader(say("cost"))
+    st.header(say("cost"))
     cost = figures.cost
     if cost is None:
         st.caption(say("no_cost"))

@@ -1,0 +1,87 @@
+"""The progress and the compare page in Chromium: charts under the strict policy, gold set right."""
+
+from __future__ import annotations
+
+import pytest
+from compared import compared_project
+
+from annoloop.types import Annotation, Answer
+
+from .conftest import PHONE, as_user, set_review, until
+
+pytestmark = pytest.mark.browser
+
+ROLES = '[review.roles]\nanna = "developer"\nrita = "reviewer"\nben = "expert"'
+
+
+@pytest.fixture
+def project(tmp_path):
+    project = compared_project(tmp_path / "p")
+    set_review(project, ROLES)
+    return project
+
+
+def opened(page, address: str, who: str, name: str):
+    page.goto(as_user(address, who, name))
+    page.locator("h1").wait_for()
+    page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").first.wait_for()
+    return page
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_both_pages_draw_their_charts_for_everybody(project, serve, people, axe, screenshot, scheme):
+    server = serve(project)
+    for options in ({}, {"viewport": PHONE, "locale": "de-DE"}):
+        page = people(color_scheme=scheme, **options)
+        for name in ("progress", "compare"):
+            opened(page, server.address, "rita", name)
+            if name == "compare":
+                page.locator(".shown .text").first.wait_for()
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            assert axe(page) == []
+            screenshot(page, f"{name}-{scheme}-{page.viewport_size['width']}")
+        assert (page.foreign, page.complaints) == ([], [])
+
+
+def test_a_reviewer_finds_a_mistake_and_sets_the_gold_right(project, serve, page):
+    server = serve(project)
+    opened(page, server.address, "rita", "compare")
+    page.get_by_role("button", name="Model", exact=True).click()
+    page.get_by_role("button", name="Fix the gold").first.click()
+    dialog = page.get_by_role("dialog")
+    text = dialog.locator(".shown .text").text_content()
+    before = dialog.locator("input[type=radio]:checked").get_attribute("value")
+    others = [n for n in range(len(project.scheme.labels)) if str(n) != before]
+    dialog.locator("[role=radiogroup] label").nth(others[0]).click()
+    dialog.get_by_role("button", name="Save").click()
+    until(lambda: len(project.store.answers_in_force("rita")) == 1, "the reviewer's decision")
+    (decision,) = project.store.answers_in_force("rita")
+    assert decision.adjudicated
+    assert decision.annotation.labels == (project.scheme.labels[others[0]],)
+    gold = {i.example.input_hash: i for i in project.dev_gold()}[decision.input_hash]
+    assert gold.annotation == decision.annotation
+    assert " ".join(gold.example.text.split()) == " ".join(text.split())
+
+
+def test_a_text_sent_to_review_is_open_again(project, serve, page):
+    server = serve(project)
+    opened(page, server.address, "rita", "compare")
+    before = project.store.progress().open
+    page.get_by_role("button", name="Send to review").nth(1).click()
+    until(lambda: project.store.progress().open == before + 1, "one more open question")
+
+
+def test_an_expert_sees_totals_and_only_the_own_pace(project, serve, page):
+    tasks = project.store.tasks(round=0)
+    answers = [
+        Answer(f"{who}{n}", t.task_hash, t.example.input_hash, "ignore", Annotation(), who, 4_000, 10**15 + n)
+        for who, part in (("ben", tasks[:12]), ("karla", tasks[12:24]))
+        for n, t in enumerate(part)
+    ]
+    project.store.save_answers(answers)
+    server = serve(project)
+    opened(page, server.address, "ben", "progress")
+    assert "karla" not in page.content()
+    page.goto(as_user(server.address, "ben", "compare"))
+    page.locator("h1").wait_for()
+    assert page.locator(".shown").count() == 0
