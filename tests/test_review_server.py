@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 import socket
+import string
 import subprocess
 import sys
 import zipfile
@@ -47,7 +49,8 @@ def post(client, token: str, **headers):
 def test_a_call_with_the_pages_token_is_answered(review, client) -> None:
     reply = post(client, review.token("anna"))
     assert reply.status_code == 200
-    assert reply.json()["progress"] == {"done": 0, "open": 0, "rounds": {}}
+    progress = reply.json()["progress"]
+    assert (progress["done"], progress["open"], progress["rounds"]) == (0, 0, {})
 
 
 def test_calls_without_identity_or_from_elsewhere_are_refused(review, client) -> None:
@@ -58,6 +61,168 @@ def test_calls_without_identity_or_from_elsewhere_are_refused(review, client) ->
     assert post(client, good, Origin="http://localhost:9999").status_code == 403
     assert post(client, good, Origin="null").status_code == 403
     assert post(client, good, Host="evil.example:8501").status_code == 403
+
+
+def call(host: str, origin: str | None = None, **headers: str):
+    from annoloop.review.server.calls import Call
+
+    sent = {"host": host, **({"origin": origin} if origin else {}), **headers}
+    raw = [(key.replace("_", "-").encode(), value.encode("latin1")) for key, value in sent.items()]
+    return Call.of({"path": "/", "scheme": "http", "headers": raw})
+
+
+def test_only_ones_own_names_are_answered_to() -> None:
+    own = ("Labels.example.org",)
+    for host in (
+        "localhost",
+        "localhost:8501",
+        "127.0.0.1:1",
+        "[::1]:8501",
+        "labels.example.org",
+        "LABELS.example.org:8443",
+    ):
+        assert call(host).is_for(own), host
+    for host in (
+        "",
+        "evil.example",
+        "localhost.evil.example",
+        "labels.example.org.evil.example",
+        "127.0.0.1@evil.example",
+        "evil.example/localhost",
+        "localhost:port",
+        "labels.example.org; script-src *",
+        "[::2]",
+    ):
+        assert not call(host).is_for(own), host
+    assert not call("labels.example.org").is_for(())
+
+
+def test_another_sites_page_is_told_by_origin_name_and_port() -> None:
+    name = "labels.example.org"
+    for host, origin in (
+        (name, f"https://{name}"),
+        (f"{name}:443", f"https://{name}"),
+        (name, f"https://{name}:443"),
+        ("localhost:8501", "http://localhost:8501"),
+        ("[::1]:8501", "http://[::1]:8501"),
+        (name, None),
+    ):
+        assert call(host, origin).is_same_site, (host, origin)
+    for host, origin in (
+        (name, "https://evil.example"),
+        (name, f"https://{name}:8443"),
+        (name, "null"),
+        (name, f"https://x.{name}"),
+        ("localhost:8501", "http://127.0.0.1:8501"),
+        (f"{name}:80", f"https://{name}"),
+        (name, f"file://{name}"),
+        (name, f"https://{name}@evil.example"),
+        (name, f"https://{name}/path"),
+    ):
+        assert not call(host, origin).is_same_site, (host, origin)
+    assert not call(name, sec_fetch_site="cross-site", sec_fetch_mode="no-cors").is_same_site
+    assert not call(name, sec_fetch_site="same-site", sec_fetch_mode="cors").is_same_site
+    assert call(name, sec_fetch_site="cross-site", sec_fetch_mode="navigate").is_same_site
+
+
+def test_a_websocket_from_another_site_is_refused(client) -> None:
+    from starlette.websockets import WebSocketDisconnect
+
+    def opens(**headers: str) -> bool:
+        try:
+            with client.websocket_connect("/_stcore/stream", headers=headers, subprotocols=["streamlit"]):
+                return True
+        except WebSocketDisconnect:
+            return False
+
+    assert opens(host="localhost:8501", origin="http://localhost:8501")
+    assert not opens(host="localhost:8501", origin="http://evil.example")
+    assert not opens(host="evil.example", origin="http://evil.example")
+    assert not opens(host="localhost:8501", origin="http://localhost:9999")
+
+
+def test_cookies_and_headers_are_as_they_should_be(client) -> None:
+    from annoloop.review.server.guard import hardened
+
+    reply = client.get("/_stcore/health")
+    (cookie,) = reply.headers.get_list("set-cookie")
+    assert cookie.startswith("_streamlit_xsrf=") and "SameSite" in cookie and "HttpOnly" not in cookie
+    assert "Secure" not in cookie
+    tls = client.get("/_stcore/health", headers={"X-Forwarded-Proto": "https"}).headers["set-cookie"]
+    assert "; Secure" in tls
+    made = dict(hardened([(b"set-cookie", b"_streamlit_user=x; Path=/")], secure=True))
+    assert made[b"set-cookie"] == b"_streamlit_user=x; Path=/; HttpOnly; SameSite=Lax; Secure"
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    assert reply.headers["cross-origin-opener-policy"] == "same-origin"
+    assert "frame-ancestors 'none'" in reply.headers["content-security-policy"]
+    assert "camera=()" in reply.headers["permissions-policy"]
+    assert "uvicorn" not in reply.headers.get("server", "")
+
+
+def test_what_streamlit_opens_beyond_need_is_shut(client) -> None:
+    shut = ("metrics", "agent/interact", "agent/openapi.json", "agent/mcp", "script-health-check", "message")
+    for path in shut:
+        assert client.get(f"/_stcore/{path}").status_code == 404, path
+        assert client.post(f"/_stcore/{path}").status_code == 404, path
+    assert client.get("/_stcore/health").status_code == 200
+    assert client.get("/_stcore/host-config").status_code == 200
+
+
+def test_a_store_that_cannot_be_written_is_said_and_acknowledges_nothing(tmp_path) -> None:
+    import sqlite3
+
+    from starlette.applications import Starlette
+    from starlette.testclient import TestClient
+
+    from annoloop.review.server import open_review
+    from annoloop.review.server.routes import routes
+
+    Project.create(tmp_path / "p", kind="ner", labels=["BRAND"], lang="en")
+    damaged = open_review(tmp_path / "p", annotator="anna")
+    with sqlite3.connect(tmp_path / "p" / "project.sqlite") as other:
+        other.execute("DROP TABLE leases")
+    with TestClient(Starlette(routes=routes(damaged)), base_url="http://localhost:8501") as client:
+        reply = post(client, damaged.token("anna"))
+    damaged.close()
+    assert reply.status_code == 503
+    assert "project.sqlite" in reply.json()["message"] and "acked" not in reply.json()
+
+
+def test_where_there_is_no_project_yet_it_is_waited_for(tmp_path) -> None:
+    from annoloop.review.server import open_review
+
+    review = open_review(tmp_path / "new", annotator="anna")
+    assert not review.is_made and review.role("anyone") == "developer" and review.login is None
+    with pytest.raises(SettingsError):
+        _ = review.project
+    assert review.annotator_of("anything") is None
+    Project.create(tmp_path / "new", kind="ner", labels=["BRAND"], lang="en")
+    assert review.is_made and review.project.scheme.labels == ("BRAND",)
+    assert review.annotator_of(review.token("ben")) == "ben"
+    review.close()
+    with pytest.raises(SettingsError):
+        open_review(tmp_path / "no folder" / "new")
+    (tmp_path / "new" / "annoloop.cfg").write_text("[project\n")
+    with pytest.raises(SettingsError):
+        open_review(tmp_path / "new")
+
+
+def placeholders(sentence: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(sentence) if name}
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "annoloop/review/pages").glob("*.py")), ids=lambda path: path.stem
+)
+def test_every_page_says_the_same_in_both_languages(path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf8"))
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "WORDS":
+            words = ast.literal_eval(node.value)
+            assert set(words) == {"en", "de"}
+            assert set(words["en"]) == set(words["de"])
+            for key, sentence in words["en"].items():
+                assert placeholders(sentence) == placeholders(words["de"][key]), key
 
 
 def test_what_is_not_a_sync_call_is_refused_with_a_reason(review, client) -> None:

@@ -9,8 +9,13 @@ import typer
 
 
 def review(
-    project: Annotated[Path, typer.Argument(help="The project's folder.", file_okay=False)],
+    project: Annotated[
+        Path, typer.Argument(help="The project's folder; the page makes a project where there is none yet.")
+    ],
     port: Annotated[int, typer.Option(help="Where to listen on this machine; 0 takes a free port.")] = 8501,
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; beyond this machine only with [review] login set.")
+    ] = "127.0.0.1",
     annotator: Annotated[
         str | None, typer.Option(help="Whose answers they are; your user name where it is not given.")
     ] = None,
@@ -22,4 +27,4 @@ def review(
     def ready(address: str) -> None:
         typer.echo(f"Review page: {address}  (stop with Ctrl+C)")
 
-    serve(project, port=port, annotator=annotator, open_browser=not no_browser, on_ready=ready)
+    serve(project, port=port, host=host, annotator=annotator, open_browser=not no_browser, on_ready=ready)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from importlib.util import find_spec
 
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
@@ -77,7 +76,7 @@ def main() -> None:
 def show_pages(visit: Visit) -> None:
     """The navigation and the page, which gets to run only where the role allows it."""
     say = visit.words(WORDS)
-    names = [name for name in PAGES if find_spec(f"annoloop.review.pages.{name}")]
+    names = list(PAGES) if visit.review.is_made else ["start"]
     shown = [name for name in names if is_shown(visit, name)]
     pages = [page_of(visit, name, say(name), name in shown, name == shown[0]) for name in names]
     if visit.review.login == "oidc":
@@ -93,9 +92,12 @@ def show_pages(visit: Visit) -> None:
 
 def is_shown(visit: Visit, name: str) -> bool:
     """Whether the navigation offers a page: only where it is of use."""
-    if not visit.review.is_made:
-        return name == "start"
-    return name != "start" and may(visit.role, name)
+    if not may(visit.role, name):
+        return False
+    if name != "start" or not visit.review.is_made:
+        return True
+    progress = visit.project.store.progress()
+    return not progress.done and not progress.open
 
 
 def page_of(visit: Visit, name: str, title: str, is_shown: bool, is_default: bool) -> StreamlitPage:
@@ -104,8 +106,6 @@ def page_of(visit: Visit, name: str, title: str, is_shown: bool, is_default: boo
     def run() -> None:
         if not visit.may(name):
             entry.show_not_yours(visit, name)
-            return
-        if not visit.review.is_made and name != "start":
             return
         if name in _FULL:
             st.html(_FULL_STYLE)
