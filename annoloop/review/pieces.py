@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 from annoloop.types import Span
@@ -17,10 +17,17 @@ if TYPE_CHECKING:
 Piece = tuple[str, int, int, int]
 """Text, 1 where one blank follows (else 0), start and end in code points without that blank."""
 
-_CLUSTER = 200
-"""No grapheme is longer than this many code points, runs of flags apart."""
+LONG_RUN = 2_000
+"""Characters without a blank between them that spaCy still gets: its time grows with their square."""
+
+LONG_TEXT = 5_000
+"""Characters; of longer texts only a few are kept in pieces, as they take much memory."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_RUN = re.compile(rf"\S{{{LONG_RUN},}}")
+# Accents and vowel signs that stand as code points of their own belong to their word.
+_WORD = re.compile(r"[\w\u0300-\u036f\u0591-\u05c7\u0610-\u065f\u0900-\u0dff\u200c\u200d]+|[^\w\s]+")
+_UNSPACED = re.compile("[\u0e00-\U0010ffff]")
 _SPACY = threading.Lock()
 
 
@@ -34,20 +41,24 @@ def pieces(text: str, *, spans: Sequence[Span] = (), lang: str = "en") -> tuple[
     has no tokenizer at hand.
     """
     starts, ends = {span.start for span in spans}, {span.end for span in spans}
-    return _cached_pieces(text, tuple(sorted(starts)), tuple(sorted(ends)), lang)
+    cached = _pieces_of_long if len(text) > LONG_TEXT else _pieces
+    return cached(text, tuple(sorted(starts)), tuple(sorted(ends)), lang)
 
 
-@lru_cache(maxsize=2048)
-def _cached_pieces(
+def _split(
     text: str, span_starts: tuple[int, ...], span_ends: tuple[int, ...], lang: str
 ) -> tuple[Piece, ...]:
-    tokens = _token_offsets(text, lang)
+    tokens, graphemes = _token_offsets(text, lang), _grapheme_borders(text)
     borders = {0, len(text)}
     borders.update(edge for edge in (*span_starts, *span_ends) if 0 < edge < len(text))
-    borders.update(i for token in tokens for i in token if _is_grapheme_border(text, i))
+    borders.update(edge for token in tokens for edge in token if edge in graphemes)
     # A blank that a span begins or ends with must stay a piece of its own, or its edge could not be shown.
     carriers = {end for _, end in tokens} - set(span_starts) - {end - 1 for end in span_ends}
     return tuple(_between(text, borders, carriers))
+
+
+_pieces = lru_cache(maxsize=1024)(_split)
+_pieces_of_long = lru_cache(maxsize=16)(_split)
 
 
 def _between(text: str, borders: set[int], carriers: set[int]) -> Iterable[Piece]:
@@ -63,46 +74,61 @@ def _between(text: str, borders: set[int], carriers: set[int]) -> Iterable[Piece
 
 
 def _token_offsets(text: str, lang: str) -> list[tuple[int, int]]:
-    nlp, splits_words = _blank(lang)
+    nlp, by_rules, splits_words = _blank(lang)
     # spaCy takes no lone surrogate; another single code point in its place keeps all offsets.
     text = _SURROGATE.sub("\ufffd", text)
-    with _SPACY:
-        offsets = [(token.idx, token.idx + len(token)) for token in nlp.tokenizer(text)]
-    return offsets if splits_words else [part for token in offsets for part in _unspaced(text, *token)]
+    found: list[tuple[int, int]] = []
+    for start, end, is_run in _stretches(text) if by_rules else [(0, len(text), False)]:
+        if is_run:
+            words = [match.span() for match in _WORD.finditer(text, start, end)]
+        else:
+            with _SPACY:
+                doc = nlp.tokenizer(text[start:end])
+            words = [(start + token.idx, start + token.idx + len(token)) for token in doc]
+        for word in words:
+            if (is_run or not splits_words) and _UNSPACED.search(text, *word):
+                found += _graphemes(text, *word)
+            else:
+                found.append(word)
+    return found
+
+
+def _stretches(text: str) -> Iterator[tuple[int, int, bool]]:
+    """The text from end to end; True marks what has no blank for longer than spaCy can bear."""
+    done = 0
+    for match in _RUN.finditer(text):
+        if done < match.start():
+            yield done, match.start(), False
+        yield match.start(), match.end(), True
+        done = match.end()
+    if done < len(text):
+        yield done, len(text), False
 
 
 @lru_cache(maxsize=16)
-def _blank(lang: str) -> tuple[Language, bool]:
+def _blank(lang: str) -> tuple[Language, bool, bool]:
+    """A tokenizer; whether it is spaCy's own, which goes by rules; whether it splits words at all."""
     import spacy
+    from spacy.tokenizer import Tokenizer
 
     try:
-        return spacy.blank(lang), True
+        nlp, splits_words = spacy.blank(lang), True
     except ImportError:
         # Japanese, Korean, Thai, ... need libraries of their own; without them people can still label.
-        return spacy.blank("xx"), False
+        nlp, splits_words = spacy.blank("xx"), False
+    return nlp, isinstance(nlp.tokenizer, Tokenizer), splits_words
 
 
-def _unspaced(text: str, start: int, end: int) -> Iterable[tuple[int, int]]:
+def _graphemes(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     from wcwidth import iter_graphemes
 
-    if all(ord(char) < 0x0E00 for char in text[start:end]):
-        yield start, end
-        return
-    for cluster in iter_graphemes(text[start:end]):
-        yield start, start + len(cluster)
-        start += len(cluster)
+    return pairwise(accumulate(map(len, iter_graphemes(text[start:end])), initial=start))
 
 
-def _is_grapheme_border(text: str, index: int) -> bool:
-    if not 0 < index < len(text):
-        return True
-    before, after = text[index - 1], text[index]
-    if before < "\x80" and after < "\x80":
-        return not (before == "\r" and after == "\n")
-    from wcwidth import grapheme_boundary_before
+def _grapheme_borders(text: str) -> Container[int]:
+    """Where no character that a reader sees as one would be cut."""
+    if text.isascii() and "\r\n" not in text:
+        return range(len(text) + 1)
+    from wcwidth import iter_graphemes
 
-    # Only what stands near: the library's cost grows with the length of what it is given.
-    start = index - 1
-    while start > 0 and text[start] >= "\x80" and index - start < _CLUSTER:
-        start -= 1
-    return grapheme_boundary_before(text[start : index + 1], index - start + 1) == index - start
+    return {0, *accumulate(map(len, iter_graphemes(text)))}
