@@ -174,7 +174,11 @@ def answer_with(project: Project, oracle: Any, number: int) -> tuple[int, int]:
     """Let the simulated expert answer a round's open questions; returns (answered, not in its gold)."""
     store = project.store
     tasks = store.tasks(round=number, open_only=True)
-    answers = [oracle.answer(task, seq=place + 1) for place, task in enumerate(tasks)]
+    # A text that several are asked about stays open after its one answer.
+    hashes = [task.example.input_hash for task in tasks]
+    said = {answer.input_hash for answer in store.answers_in_force(oracle.annotator, hashes=hashes)}
+    asked = [task for task in tasks if task.example.input_hash not in said]
+    answers = [oracle.answer(task, seq=place + 1) for place, task in enumerate(asked)]
     known = [answer for answer in answers if answer is not None]
     store.save_answers(known)
     return len(known), len(answers) - len(known)
