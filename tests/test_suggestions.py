@@ -4,7 +4,7 @@ import json
 
 import pytest
 from fake_llm import FakeLLM
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_project import PATTERNS, expert, feedback, small_project, write_rows
 
@@ -115,7 +115,8 @@ ODD = st.text(max_size=400) | st.sampled_from(
 )
 
 
-@given(ODD, st.lists(ODD, max_size=40), ODD)
+@settings(deadline=None, max_examples=50)
+@given(ODD, st.lists(ODD, max_size=20), ODD)
 def test_no_reason_is_longer_than_the_page_takes(text, quotes, own):
     for language in WORDS:
         said = of_llm(text, {"reason": own, "unaligned": quotes}, language)
