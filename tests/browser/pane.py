@@ -12,7 +12,8 @@ from annoloop.types import Span
 
 FRONTEND = Path(__file__).parents[2] / "annoloop/review/frontend"
 ORIGIN = "http://localhost:1/"
-HARNESS = """<!doctype html><html lang="en"><title>Text</title><body style="margin:0"><div id="host"></div>
+HARNESS = """<!doctype html><html lang="en"><title>Text</title>
+<meta name="viewport" content="width=device-width"><body style="margin:0"><div id="host"></div>
 <script type="module">
 import { TextPane } from "./text.js";
 const tree = document.querySelector("#host").attachShadow({ mode: "open" });
@@ -22,7 +23,8 @@ window.start = async ({ labels, overlapping, tokens, spans, readonly, against, d
     labels, overlapping, change: readonly ? null : (spans) => { window.saved = spans; },
     label: () => window.active, say: (text) => window.said.push(text),
   });
-  tree.innerHTML = '<link rel="stylesheet" href="main.css"><div class="page"><main class="scroll"><div class="column"><section class="card"></section></div></main></div>';
+  tree.innerHTML = '<link rel="stylesheet" href="main.css"><div class="page"><main class="scroll">' +
+    '<div class="column"><section class="card spans"></section></div></main></div>';
   await new Promise((resolve) => { tree.querySelector("link").onload = resolve; });
   for (const [name, value] of Object.entries(theme ?? {})) tree.host.style.setProperty(name, value);
   tree.querySelector(".card").append(pane.root);

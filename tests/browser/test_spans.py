@@ -128,6 +128,24 @@ def test_the_whole_way_by_keyboard(page) -> None:
         assert line in said
 
 
+def test_tab_goes_through_the_marks_and_out_again(page) -> None:
+    pane = Pane(page, "Ann and Bob met Carl", [(0, 3, "PER"), (8, 11, "PER")])
+    page.evaluate(
+        """() => { for (const where of ["before", "after"]) {
+          const button = Object.assign(document.createElement("button"), { textContent: where });
+          document.querySelector("#host")[where](button);
+        } }"""
+    )
+    seen = []
+    for key in ["Tab"] * 3 + ["Shift+Tab"] * 4:
+        pane.press(key)
+        page.wait_for_timeout(20)
+        seen.append(page.evaluate("pane.chosen?.[0] ?? document.activeElement.textContent"))
+    # From the page's start; the button after; back over the text itself; the button before.
+    assert seen[:3] == [0, 8, "after"]
+    assert seen[-1] == "before"
+
+
 @pytest.mark.parametrize(
     ("text", "key"),
     [("one two three", "ArrowRight"), ("אחת שתיים שלוש", "ArrowLeft")],
@@ -177,14 +195,16 @@ def test_marks_in_lanes_cover_neither_each_other_nor_words(page) -> None:
 CLASHES = """() => {
   const boxes = [];
   const add = (what, rects) => { for (const r of rects) boxes.push({ what, tag: what.startsWith("#"), r }); };
-  for (const tag of pane.root.querySelectorAll(".tag")) add("#" + tag.textContent, [tag.getBoundingClientRect()]);
+  const tags = [...pane.root.querySelectorAll(".tag")];
+  for (const tag of tags) add("#" + tag.textContent, [tag.getBoundingClientRect()]);
   for (const t of pane.root.querySelectorAll(".t")) {
     const range = document.createRange();
     const word = [...t.childNodes].find((n) => n.nodeType === 3 && n.data.trim());
     if (!word) continue;
     range.selectNodeContents(word);
     // The letters themselves: a line's box is taller than they are.
-    add(word.data, [...range.getClientRects()].map((r) => ({ left: r.left, right: r.right, top: r.top + 5, bottom: r.bottom - 4 })));
+    const letters = ({ left, right, top, bottom }) => ({ left, right, top: top + 5, bottom: bottom - 4 });
+    add(word.data, [...range.getClientRects()].map(letters));
   }
   const clash = [];
   boxes.forEach((a, i) => boxes.slice(i + 1).forEach((b) => {
@@ -193,9 +213,10 @@ CLASHES = """() => {
     const high = Math.min(a.r.bottom, b.r.bottom) - Math.max(a.r.top, b.r.top);
     if (wide > 1 && high > 1) clash.push([a.what, b.what]);
   }));
-  for (const tag of pane.root.querySelectorAll(".tag")) {
+  for (const tag of tags) {
     const [t, p] = [tag.getBoundingClientRect(), tag.closest("p").getBoundingClientRect()];
-    if (t.right > p.right + 1 || t.left < p.left - 1 || t.bottom > p.bottom + 1) clash.push([tag.textContent, "edge"]);
+    const out = t.right > p.right + 1 || t.left < p.left - 1 || t.bottom > p.bottom + 1;
+    if (out) clash.push([tag.textContent, "edge"]);
   }
   return clash;
 }"""

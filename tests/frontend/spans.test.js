@@ -110,6 +110,16 @@ test("against another set it shows what was added, removed and kept", () => {
   assert.deepEqual(spans.compared(now, null).map((span) => span[3]), ["", ""]);
 });
 
+test("what changed between two sets is found, wherever it stands", () => {
+  const list = Array.from({ length: 9 }, (_, index) => [index, index + 1, "A", ""]);
+  assert.deepEqual(spans.changed(list, list), []);
+  assert.deepEqual(spans.changed(list, list.slice(1)), [list[0]]);
+  assert.deepEqual(spans.changed(list.slice(0, 8), list), [list[8]]);
+  const other = list.map((span, index) => (index === 2 || index === 5 ? [...span.slice(0, 3), "added"] : span));
+  assert.deepEqual(spans.changed(list, other), [list[2], list[5], other[2], other[5]]);
+  assert.deepEqual(spans.changed([], list), list);
+});
+
 test("the text of a stretch is exact, and cut where it is only to be said", () => {
   assert.equal(spans.textOf(TOKENS, [6, 17]), "North  Face");
   assert.equal(spans.textOf(TOKENS, [3, 8]), "he No");

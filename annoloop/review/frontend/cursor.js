@@ -131,6 +131,8 @@ export class Cursor {
       next = back ? spans.findLastIndex((span) => span[0] < here) : spans.findIndex((span) => span[0] >= here);
     }
     if (!spans[next]) {
+      // On from the text as a whole: from a tag inside it the browser would only go back to its start.
+      if (!back && (pane.chosen || pane.root.contains(target))) pane.root.focus({ preventScroll: true });
       pane.escape();
       return false;
     }

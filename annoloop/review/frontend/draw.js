@@ -2,9 +2,25 @@
 
 import { colourOf, patternOf } from "./colours.js";
 import { el } from "./dom.js";
+import { blockStretches } from "./parts.js";
 import { direction, graphemes, lanes, sameSpan, splitAt, textOf, visible } from "./spans.js";
 
 const MOST_LANES = 12;
+
+/** The text's blocks, each {node, tokens, start, end, dir, nodes: null}; parts begin blocks. */
+export function blocksOf(tokens, starts) {
+  let dir = "";
+  return blockStretches(tokens, { starts }).map(([from, to]) => {
+    const here = tokens.slice(from, to);
+    const opens = from === 0 || tokens[from - 1][0].includes("\n");
+    if (opens || !dir) dir = direction(here.map((token) => token[0]).join(" ")) || "ltr";
+    const node = el("p", { dir });
+    const [start, end] = [here[0][2], here.at(-1)[3] + here.at(-1)[1]];
+    const lines = Math.ceil((end - start) / 75);
+    node.style.containIntrinsicSize = `auto none auto ${lines * 2.1}em`;
+    return { node, tokens: here, start, end, dir, nodes: null };
+  });
+}
 
 /** The block as plain text, as long as nobody sees it. */
 export function drawPlain(block) {

@@ -186,6 +186,22 @@ export function compared(spans, against) {
   ]);
 }
 
+/** The spans that are in only one of two lists in the order of the text. */
+export function changed(before, after) {
+  const same = (a, b) => sameSpan(a, b) && a[3] === b[3];
+  const least = Math.min(before.length, after.length);
+  let head = 0;
+  while (head < least && same(before[head], after[head])) head += 1;
+  let tail = 0;
+  while (tail < least - head && same(before.at(-1 - tail), after.at(-1 - tail))) tail += 1;
+  const [was, is] = [before, after].map((list) => list.slice(head, list.length - tail));
+  const missing = (from, list) => {
+    const names = new Set(list.map((span) => span.join(" ")));
+    return from.filter((span) => !names.has(span.join(" ")));
+  };
+  return [...missing(was, is), ...missing(is, was)];
+}
+
 const RTL = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]|[\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
 const STRONG = /\p{L}/u;
 

@@ -5,13 +5,13 @@
 
 import { Cursor } from "./cursor.js";
 import { el } from "./dom.js";
-import { drawBlock, drawPlain } from "./draw.js";
+import { blocksOf, drawBlock, drawPlain } from "./draw.js";
 import { measuring } from "./measure.js";
-import { blockStretches, partStarts } from "./parts.js";
+import { partStarts } from "./parts.js";
 import { Pointer } from "./pointer.js";
 import {
-  addSpan, anyOverlap, chop, compared, direction, moveEdge, removeSpan, sameSpan, snap, sorted, spansAt, textLength,
-  textOf, tokenAt,
+  addSpan, anyOverlap, changed, chop, compared, moveEdge, removeSpan, sameSpan, snap, sorted, spansAt, textLength, textOf,
+  tokenAt,
 } from "./spans.js";
 import { paneStrings } from "./text_strings.js";
 import { Toolbar } from "./toolbar.js";
@@ -234,18 +234,7 @@ export class TextPane {
   }
 
   #build() {
-    const { tokens } = this;
-    let dir = "";
-    this.blocks = blockStretches(tokens, { starts: this.partStarts }).map(([from, to]) => {
-      const here = tokens.slice(from, to);
-      const opens = from === 0 || tokens[from - 1][0].includes("\n");
-      if (opens || !dir) dir = direction(here.map((token) => token[0]).join(" "));
-      const node = el("p", { dir: dir || "ltr" });
-      const block = { node, tokens: here, start: here[0][2], end: here.at(-1)[3] + here.at(-1)[1], dir: dir || "ltr" };
-      const lines = Math.ceil((block.end - block.start) / 75);
-      node.style.containIntrinsicSize = `auto none auto ${lines * 2.2}em`;
-      return block;
-    });
+    this.blocks = blocksOf(this.tokens, this.partStarts);
     this.#buildDividers();
     let left = AT_ONCE;
     for (const block of this.blocks) {
@@ -295,10 +284,8 @@ export class TextPane {
   }
 
   #redrawChanged(before, after) {
-    const known = (list) => new Set(list.map((span) => span.join(" ")));
-    const [was, is] = [known(before), known(after)];
-    const changed = [...before.filter((span) => !is.has(span.join(" "))), ...after.filter((span) => !was.has(span.join(" ")))];
-    this.#redraw((block) => changed.some((span) => touches(block, span)));
+    const different = changed(before, after);
+    this.#redraw((block) => different.some((span) => touches(block, span)));
   }
 }
 
