@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from annoloop.review.parsing import parse_query
@@ -21,7 +22,8 @@ def search(
 
     Args:
         request: `text` (in the text or in the comment, in any case), `only` ("flagged", "commented",
-            "skipped", "changed" or None), `before` (a `seq`: the next page), `limit` (at most 50), `mode`
+            "skipped", "changed" or None), `before` (a `seq`: the next page), `limit` (at most 50; answers
+            that share the last one's `seq` come with it), `mode`
             ("adjudicate": what was decided as a reviewer).
         lang: language of the texts, for spaCy's tokenizer.
 
@@ -35,16 +37,12 @@ def search(
     query = parse_query(request)
     adjudicated = query.mode == "adjudicate"
     with store.reading():
-        found = store.search_answers(
-            annotator,
-            text=query.text,
-            only=query.only,
-            adjudicated=adjudicated,
-            before=query.before,
-            limit=query.limit + 1,
+        look = partial(
+            store.search_answers, annotator, text=query.text, only=query.only, adjudicated=adjudicated
         )
-        more = len(found) > query.limit
-        page = _page(found, query.limit)
+        page = look(before=query.before, limit=query.limit)
+        full = len(page) >= query.limit
+        more = full and bool(look(before=page[-1].answer.seq, limit=1))
         tasks = store.tasks_by_hash([item.answer.task_hash for item in page])
         versions = store.versions([item.example.input_hash for item in page] if adjudicated else [])
     shown = []
@@ -57,14 +55,6 @@ def search(
             answer = show_answer(item.answer, scheme)
             shown.append({"task": drawn, "answer": answer, "changed": _changed(item, scheme)})
     return {"answers": shown, "more": more}
-
-
-def _page(found: tuple[FoundAnswer, ...], limit: int) -> tuple[FoundAnswer, ...]:
-    """At most `limit` answers, and all that share the last one's `seq`, by which the next page goes on."""
-    if len(found) <= limit:
-        return found
-    last = found[limit - 1].answer.seq
-    return tuple(item for place, item in enumerate(found) if place < limit or item.answer.seq == last)
 
 
 def _changed(item: FoundAnswer, scheme: LabelScheme) -> dict[str, Any] | None:
