@@ -63,7 +63,7 @@ class Guard:
         if refusal is not None:
             await refuse(*refusal, scope, receive, send)
         elif scope["type"] == "websocket" and who is not None:
-            await self.app(self._own_session(scope, who), self._while_role_lasts(receive, who), send)
+            await self.app(self._own_session(scope, who), self._with_role_checked(receive, who), send)
         else:
             await self.app(scope, receive, self._hardened(send, call))
 
@@ -85,14 +85,22 @@ class Guard:
                 return 403, "this is not for your role"
         return None
 
-    def _while_role_lasts(self, receive: Receive, who: str) -> Receive:
-        """End a connection at the first message after its person's role changed: the page comes anew."""
+    def _with_role_checked(self, receive: Receive, who: str) -> Receive:
+        """The page's messages; the first after its person's role changed draws the whole page anew.
+
+        Left as it is, it could start a callback or a part of a page that is no longer this person's:
+        neither goes through the page's script, which looks the role up.
+        """
         role = self._note_role(who)
 
         async def receive_checked() -> Message:
+            nonlocal role
             message = await receive()
-            if message["type"] == "websocket.receive" and self._note_role(who) != role:
-                return {"type": "websocket.disconnect", "code": 1008}
+            if message["type"] == "websocket.receive" and message.get("bytes"):
+                now = self._note_role(who)
+                if now != role:
+                    role = now
+                    return {**message, "bytes": drawn_anew(message["bytes"])}
             return message
 
         return receive_checked
@@ -142,6 +150,24 @@ def hardened(headers: Iterable[tuple[bytes, bytes]], *, secure: bool) -> list[tu
         if name.lower() not in (b"x-content-type-options", b"referrer-policy"):
             done.append((name, value))
     return done
+
+
+def drawn_anew(message: bytes) -> bytes:
+    """A page's message that asks for the page as it is when opened, whatever else it asked for."""
+    from google.protobuf.message import DecodeError
+    from streamlit.proto.BackMsg_pb2 import BackMsg
+
+    asked, clean = BackMsg(), BackMsg()
+    try:
+        asked.ParseFromString(message)
+    except DecodeError:
+        return message
+    clean.rerun_script.query_string = asked.rerun_script.query_string
+    clean.rerun_script.page_script_hash = asked.rerun_script.page_script_hash
+    clean.rerun_script.page_name = asked.rerun_script.page_name
+    if asked.rerun_script.HasField("context_info"):
+        clean.rerun_script.context_info.CopyFrom(asked.rerun_script.context_info)
+    return bytes(clean.SerializeToString())
 
 
 def inline_scripts() -> str:
