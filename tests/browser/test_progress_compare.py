@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from compared import compared_project
 
-from annoloop.types import Annotation, Answer
+from annoloop.hashing import input_hash
+from annoloop.project import Project
+from annoloop.types import Annotation, Answer, Example, Round, Span
 
 from .conftest import PHONE, as_user, set_review, until
 
@@ -85,3 +87,58 @@ def test_an_expert_sees_totals_and_only_the_own_pace(project, serve, page):
     page.goto(as_user(server.address, "ben", "compare"))
     page.locator("h1").wait_for()
     assert page.locator(".shown").count() == 0
+
+
+NASTY = (
+    "<script>window.hit = 1</script> Nike **bold** [a](http://x.example) $x^2$",
+    "null \0 and a lone \ud83d half, Nike",
+    "👩‍👩‍👧 e\u0301 أحذية Nike 靴\r\nnext line",
+    "Nike " + "x" * 1_000_000,
+)
+
+
+@pytest.mark.slow
+def test_texts_of_any_kind_are_shown_as_texts_and_can_be_set_right(tmp_path, serve, page):
+    project = Project.create(tmp_path / "p", kind="ner", labels=["BRAND", "<b>SHOP</b>"])
+    examples = [Example(input_hash(text), text, split="dev") for text in NASTY]
+    project.store.add_examples(examples)
+    tasks = [project.task(eg, number=0) for eg in examples]
+    project.store.add_tasks(tasks)
+    gold = {eg.input_hash: Span(at := eg.text.index("Nike"), at + 4, "BRAND") for eg in examples}
+    project.store.save_answers(
+        [
+            Answer(
+                f"a{n}",
+                t.task_hash,
+                name,
+                "accept",
+                Annotation(spans=(gold[name],)),
+                "anna",
+                9,
+                n,
+                blind=True,
+            )
+            for n, t in enumerate(tasks)
+            for name in [t.example.input_hash]
+        ]
+    )
+    record = Round(1, "random", 0, model="models/round-1", fingerprint="f" * 16)
+    project.store.save_round(record)
+    said = {eg.input_hash: Annotation(spans=(Span(0, 4, "<b>SHOP</b>"),)) for eg in examples}
+    project.store.save_predictions(f"model:round-1:{record.fingerprint}:dev", said)
+    server = serve(project)
+    opened(page, server.address, "anna", "compare")
+    page.locator(".shown .text").nth(2 * len(NASTY) - 1).wait_for()
+    for number in range(len(NASTY)):
+        page.get_by_role("button", name="Fix the gold").nth(number).click()
+        boxes = page.get_by_role("dialog").locator("[data-testid=stCheckbox]")
+        until(lambda boxes=boxes: boxes.count() == 2, f"both marks of text {number}")
+        page.keyboard.press("Escape")
+        page.get_by_role("dialog").wait_for(state="detached")
+    page.get_by_role("button", name="Fix the gold").first.click()
+    page.get_by_role("dialog").get_by_text("SHOP").first.wait_for()
+    page.get_by_role("dialog").locator("[data-testid=stCheckbox]").first.click()
+    page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    until(lambda: any(a.adjudicated for a in project.store.answers_in_force()), "the decision")
+    assert page.evaluate("window.hit") is None
+    assert (page.foreign, page.complaints) == ([], [])

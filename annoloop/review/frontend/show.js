@@ -26,7 +26,7 @@ function drawRow(row, data, drawn) {
 }
 
 function drawItem(item, data, drawn) {
-  const { text, marks } = drawText(item, data, drawn);
+  const { text, marks } = item.tokens.length ? drawText(item, data, drawn) : { text: null, marks: null };
   return el("article", { class: `item ${item.tone}` },
     item.title || item.note
       ? el("header", {}, el("strong", {}, item.title), item.note ? el("span", { class: "note" }, item.note) : null)

@@ -190,7 +190,7 @@ def mistakes(
             tooltip=[alt.Tooltip(f"{name}:N", title=" ") for name in ("label", "name", "kind")]
             + [alt.Tooltip("count:Q", title=count)],
         )
-        .properties(height=130 + 20 * len(names) * len(kept))
+        .properties(height=160 + 22 * len(names) * len(kept))
     )
     return chart
 

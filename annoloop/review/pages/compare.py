@@ -7,9 +7,8 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from annoloop.errors import AnnoloopError
 from annoloop.evaluation.leaderboard import headline
-from annoloop.review.pages import charts, look
+from annoloop.review.pages import charts, fixing, look
 from annoloop.review.pages.annotated import Shown, annotated
 from annoloop.review.pages.entry import plain
 from annoloop.review.pages.frame import Visit
@@ -18,12 +17,10 @@ from annoloop.steps.compare import (
     Compared,
     Comparison,
     ask_missing,
-    choices,
     compare,
-    fix_gold,
     send_to_review,
 )
-from annoloop.types import Annotation, Span
+from annoloop.types import Annotation
 
 ON_A_PAGE = 8
 APPROACHES: tuple[ApproachName, ...] = ("rules", "llm", "model")
@@ -79,11 +76,6 @@ WORDS = {
         "review_help": "One more person is asked; where the answers differ, a reviewer decides.",
         "sent": "One more person will be asked about this text.",
         "settled": "A reviewer has decided on this text: fix the gold instead.",
-        "fix_title": "What is right?",
-        "fix_help": "Everything that anybody marked in this text. To mark something else, send it to review.",
-        "save": "Save",
-        "saved": "Saved. The gold of this text is yours now.",
-        "nothing": "nothing",
     },
     "de": {
         "title": "Vergleich",
@@ -134,11 +126,6 @@ WORDS = {
         "review_help": "Eine weitere Person wird gefragt; bei verschiedenen Antworten wird entschieden.",
         "sent": "Eine weitere Person wird zu diesem Text gefragt.",
         "settled": "Über diesen Text ist entschieden: stattdessen das Gold berichtigen.",
-        "fix_title": "Was ist richtig?",
-        "fix_help": "Alles, was in diesem Text markiert wurde. Für anderes den Text zur Prüfung geben.",
-        "save": "Speichern",
-        "saved": "Gespeichert. Ihre Entscheidung gilt jetzt als Gold.",
-        "nothing": "nichts",
     },
 }
 
@@ -305,7 +292,7 @@ def _text(compared: Compared, comparison: Comparison, visit: Visit, say: Say) ->
         )
         with st.container(horizontal=True):
             if st.button(say("fix"), key=f"fix.{name}"):
-                _fix(compared, visit, say)
+                fixing.ask(compared, visit)
             if st.button(say("review"), key=f"review.{name}", help=say("review_help")):
                 done = send_to_review(project, compared)
                 st.toast(say("sent" if done else "settled"))
@@ -314,6 +301,9 @@ def _text(compared: Compared, comparison: Comparison, visit: Visit, say: Say) ->
 def _row(compared: Compared, comparison: Comparison, say: Say) -> list[Shown]:
     text = compared.example.text
     row = [Shown(text, compared.gold, say("gold"))]
+    if not comparison.scheme.has_spans:
+        # Categories differ, the text does not: once is enough.
+        text = ""
     for found in comparison.approaches:
         said = compared.said.get(found.approach)
         title = say(found.approach)
@@ -328,66 +318,3 @@ def _row(compared: Compared, comparison: Comparison, say: Say) -> list[Shown]:
         tone: Literal["good", "bad"] = "good" if said.right else "bad"
         row.append(Shown(text, said.annotation, title, " · ".join(notes), compared.gold, tone))
     return row
-
-
-def _fix(compared: Compared, visit: Visit, say: Say) -> None:
-    @st.dialog(say("fix_title"), width="large")
-    def dialog() -> None:
-        # A dialog runs without the page around it.
-        if not visit.may("compare"):
-            return
-        annotated(
-            [Shown(compared.example.text, compared.gold, say("gold"))],
-            key=f"gold.{compared.example.input_hash}",
-            lang=visit.project.settings.project.lang,
-            labels=visit.project.scheme.labels,
-            interface=visit.lang,
-        )
-        annotation = _chosen(compared, visit, say)
-        if not st.button(say("save"), type="primary"):
-            return
-        try:
-            fix_gold(visit.project, compared, annotation, reviewer=visit.who)
-        except AnnoloopError as error:
-            st.error(plain(str(error)))
-            return
-        st.toast(say("saved"))
-        st.rerun()
-
-    dialog()
-
-
-def _chosen(compared: Compared, visit: Visit, say: Say) -> Annotation:
-    """The annotation as put together from what was marked, or from the project's categories."""
-    scheme, key = visit.project.scheme, f"chosen.{compared.example.input_hash}"
-    if scheme.has_spans:
-        spans = [part for part in choices(compared) if isinstance(part, Span)]
-        st.caption(say("fix_help"))
-        taken = [
-            span
-            for span in spans
-            if st.checkbox(
-                _named(compared.example.text, span),
-                value=span in compared.gold.spans,
-                key=f"{key}.{span.start}.{span.end}.{span.label}",
-            )
-        ]
-        return Annotation(spans=tuple(taken))
-    if scheme.is_exclusive:
-        known = [label for label in compared.gold.labels if label in scheme.labels]
-        index = scheme.labels.index(known[0]) if known else None
-        label = st.radio(say("label"), scheme.labels, index=index, format_func=plain, key=key)
-        return Annotation(labels=(label,) if label else ())
-    ticked = [
-        label
-        for label in scheme.labels
-        if st.checkbox(plain(label), value=label in compared.gold.labels, key=f"{key}.{label}")
-    ]
-    return Annotation(labels=tuple(ticked))
-
-
-def _named(text: str, span: Span) -> str:
-    """The marked words in their surroundings, so that repeated words can be told apart."""
-    before, marked, after = text[max(0, span.start - 20) : span.start], text[span.start : span.end], ""
-    after = text[span.end : span.end + 20]
-    return f"{plain(before)}**{plain(marked)}**{plain(after)} · {plain(span.label)}"
