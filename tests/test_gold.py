@@ -64,6 +64,27 @@ def test_a_label_that_is_gone_is_left_out_of_gold() -> None:
     assert derived(said(Annotation(labels=("gone",)), "ada"), scheme=TOPIC) == []
 
 
+def test_a_reviewers_decision_counts_alone_and_the_last_of_several() -> None:
+    both = [said(LEVIS, "ada"), said(LEVIS, "bob")]
+    first = said(Annotation(), "rev", adjudicated=True, seq=20)
+    last = said(GAP, "ron", adjudicated=True, seq=21, blind=False)
+    assert derived(*both, last, first) == [Gold(TEXT, GAP, ("ron",), blind=False)]
+    assert derived(*both, first, replace(last, retracted=True)) == [
+        Gold(TEXT, Annotation(), ("rev",), blind=True)
+    ]
+    assert derived(*both, replace(first, verdict="ignore")) == []
+
+
+def test_a_renamed_label_has_its_new_name_in_gold_and_taking_it_back_is_enough() -> None:
+    renamed = LabelScheme("ner", ("NEW", "B"), renamed={"A": "NEW"})
+    after = Annotation(spans=(Span(0, 6, "NEW"),))
+    (gold,) = derived(said(LEVIS, "ada"), said(after, "bob"), scheme=renamed)
+    assert gold.annotation == after and gold.annotators == ("ada", "bob")
+    assert derived(said(LEVIS, "ada"))[0].annotation == LEVIS
+    topics = LabelScheme("textcat", ("x", "y"), renamed={"old": "y"})
+    assert derived(said(Annotation(("old",)), "ada"), scheme=topics)[0].annotation.labels == ("y",)
+
+
 @pytest.mark.parametrize("kind", [PoolGold, DevGold])
 def test_held_out_gold_cannot_be_learned_from(kind: type[PoolGold] | type[DevGold]) -> None:
     held_out = Gold(replace(TEXT, split="held_out"), LEVIS)

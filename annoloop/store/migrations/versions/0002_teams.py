@@ -37,8 +37,9 @@ def _answers() -> None:
 
 
 def _in_force() -> None:
-    op.drop_index("in_force_task", "in_force")
-    op.rename_table("in_force", "in_force_before")
+    # Another primary key is another table.
+    op.execute(sa.text("CREATE TABLE in_force_before AS SELECT * FROM in_force"))
+    op.drop_table("in_force")
     op.create_table(
         "in_force",
         sa.Column("input_hash", sa.String(32), primary_key=True),
