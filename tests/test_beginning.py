@@ -66,7 +66,7 @@ def test_a_table_from_an_old_spreadsheet(tmp_path):
     content = table(rows, encoding="cp1252")
     seen = preview("alt.csv", content, project)
     assert seen.needs_encoding
-    assert str(tmp_path) not in seen.broken
+    assert seen.broken.startswith("alt.csv, line 1:")
     seen = preview("alt.csv", content, project, encoding="cp1252")
     assert seen.rows[0].text == "Größe und Übergang am Gleis"
     take(project, "alt.csv", content, encoding="cp1252")
@@ -88,6 +88,7 @@ def test_what_cannot_be_read_is_said(tmp_path, name, content, said):
     project = begin(tmp_path / "neu", WISH)
     seen = preview(name, content, project)
     assert said in seen.broken
+    assert "tmp" not in seen.broken
     assert not seen.needs_encoding
     with pytest.raises(FormatError):
         take(project, name, content)

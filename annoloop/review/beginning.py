@@ -156,10 +156,12 @@ def received(name: str, content: bytes, *, encoding: str = "utf-8") -> Iterator[
         except UnicodeDecodeError as error:
             raise FormatError(f"{Path(name).name} is not {encoding}: byte {error.start}") from None
     folder = Path(tempfile.mkdtemp(prefix="annoloop-upload-"))
+    path = folder / f"upload{suffix}"
     try:
-        path = folder / f"upload{suffix}"
         path.write_bytes(content)
         yield path
+    except FormatError as error:
+        raise FormatError(error.message.replace(str(path), Path(name).name), hint=error.hint) from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -177,9 +179,10 @@ def preview(
                 reading = replace(reading, text_column=reading.text_column or _texts_in(path, columns))
             return _previewed(path, columns, reading, project)
     except FormatError as error:
-        message = error.message.replace(str(Path(tempfile.gettempdir())), "")
-        needs = encoding == "utf-8" and "is not UTF-8" in message
-        return Preview(columns, reading.text_column, broken=message, hint=error.hint, needs_encoding=needs)
+        needs = encoding == "utf-8" and "is not UTF-8" in error.message
+        return Preview(
+            columns, reading.text_column, broken=error.message, hint=error.hint, needs_encoding=needs
+        )
 
 
 def _previewed(path: Path, columns: tuple[str, ...], reading: Reading, project: Project) -> Preview:

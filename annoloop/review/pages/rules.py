@@ -20,6 +20,7 @@ from annoloop.steps.patterns import add_pattern, switch_off, switch_on, switched
 from annoloop.steps.rule_report import RuleReport, TriedPattern, report_rules, rules_verdict, try_pattern
 
 MOST_BARS = 20
+SHORT = 32
 RIGHT, WRONG = "#2a9d63", "#d6336c"
 
 WORDS = {
@@ -34,6 +35,7 @@ WORDS = {
         "{target}.",
         "none": "There are no patterns yet. Try one:",
         "try": "Try a pattern",
+        "trying": "Reading the texts …",
         "label": "Label",
         "how": "How it is written",
         "phrase": "Words, exactly so",
@@ -81,6 +83,7 @@ WORDS = {
         "{target}.",
         "none": "Es gibt noch keine Muster. Probieren Sie eines:",
         "try": "Muster ausprobieren",
+        "trying": "Die Texte werden gelesen …",
         "label": "Label",
         "how": "Schreibweise",
         "phrase": "Wörter, genau so",
@@ -127,7 +130,8 @@ def show(visit: Visit) -> None:
     st.title(say("title"))
     project = visit.project
     try:
-        found = _report(project)
+        with st.spinner(say("trying")):
+            found = _report(project)
     except AnnoloopError as error:
         # A wrong line: what is wrong is said, and trying goes on.
         st.error(plain(str(error)))
@@ -143,13 +147,17 @@ def show(visit: Visit) -> None:
 
 def _report(project: Project) -> RuleReport:
     """The report, made again when the patterns, the answers or the labels have changed."""
-    stat = project.patterns.stat() if project.patterns.exists() else None
-    version = (stat and (stat.st_mtime_ns, stat.st_size), project.store.answer_count(), repr(project.scheme))
+    version = _version(project)
     kept = st.session_state.get("rules.report")
     if kept is None or kept[0] != version:
         kept = st.session_state["rules.report"] = (version, report_rules(project))
     report: RuleReport = kept[1]
     return report
+
+
+def _version(project: Project) -> tuple[Any, ...]:
+    stat = project.patterns.stat() if project.patterns.exists() else None
+    return (stat and (stat.st_mtime_ns, stat.st_size), project.store.answer_count(), repr(project.scheme))
 
 
 def _summary(project: Project, found: RuleReport, say: Say) -> None:
@@ -185,13 +193,24 @@ def _try(visit: Visit) -> None:
     if line is None:
         return
     try:
-        tried = try_pattern(project, line)
+        with st.spinner(say("trying")):
+            tried = _tried(project, line)
     except AnnoloopError as error:
         st.error(plain(str(error)))
         return
     _result(visit, tried, say)
     if st.button(say("save"), type="primary", key="rules.save"):
         _save(project, line, say, f"rules.{way}")
+
+
+def _tried(project: Project, line: str) -> TriedPattern:
+    """What was tried last is kept: choosing something else on the page tries nothing anew."""
+    asked = (line, _version(project))
+    kept = st.session_state.get("rules.tried")
+    if kept is None or kept[0] != asked:
+        kept = st.session_state["rules.tried"] = (asked, try_pattern(project, line))
+    tried: TriedPattern = kept[1]
+    return tried
 
 
 def _line(label: str, way: str, typed: str, say: Say) -> str | None:
@@ -303,22 +322,23 @@ def _percent(share: float) -> int:
 
 
 def _chart(kept: Sequence[PatternReport], patterns: Sequence[Pattern], say: Say) -> alt.Chart:
-    names = {report.pattern: f"{report.pattern + 1} {patterns[report.pattern].label}" for report in kept}
+    kept = [report for report in kept if report.matches][:MOST_BARS]
+    names = {r.pattern: f"{r.pattern + 1} {_short(patterns[r.pattern])}" for r in kept}
     values = [
         {"pattern": names[report.pattern], "what": what, "matches": count, "place": place}
-        for report in kept[:MOST_BARS]
+        for report in kept
         for place, (what, count) in enumerate(
             ((say("right"), report.right), (say("wrong"), report.matches - report.right))
         )
     ]
     scale = alt.Scale(domain=[say("right"), say("wrong")], range=[RIGHT, WRONG])
-    order = [names[report.pattern] for report in kept[:MOST_BARS]]
+    order = [names[report.pattern] for report in kept]
     chart: alt.Chart = (
         alt.Chart(alt.InlineData(values=values))
         .mark_bar()
         .encode(
             x=alt.X("matches:Q", title=say("matches"), axis=alt.Axis(tickMinStep=1)),
-            y=alt.Y("pattern:N", sort=order, title=None, axis=alt.Axis(labelLimit=200, labelOverlap=False)),
+            y=alt.Y("pattern:N", sort=order, title=None, axis=alt.Axis(labelLimit=220, labelOverlap=False)),
             color=alt.Color("what:N", scale=scale, legend=alt.Legend(orient="top", title=None)),
             order=alt.Order("place:Q"),
             tooltip=[alt.Tooltip("pattern:N", title=" "), "what:N", alt.Tooltip("matches:Q", title=" ")],
@@ -326,6 +346,10 @@ def _chart(kept: Sequence[PatternReport], patterns: Sequence[Pattern], say: Say)
         .properties(height=40 + 22 * len(order))
     )
     return chart
+
+
+def _short(pattern: Pattern) -> str:
+    return pattern.shown if len(pattern.shown) <= SHORT else pattern.shown[: SHORT - 1] + "…"
 
 
 def _one(visit: Visit, found: RuleReport, report: PatternReport, say: Say) -> None:
