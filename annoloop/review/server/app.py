@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import socket
 import threading
@@ -92,9 +93,9 @@ def serve(
         public = check_login(review, host)
         listener = _listen(host, port)
         address = public or f"http://localhost:{listener.getsockname()[1]}"
-        _warm(review)
 
         def ready() -> None:
+            _warm(review)
             if on_ready:
                 on_ready(address)
             if open_browser:
@@ -176,10 +177,18 @@ def build_app(review: Review, *, on_ready: Callable[[], None] | None = None) -> 
 
 
 def _warm(review: Review) -> None:
-    """Load the tokenizer, which takes seconds, while the browser fetches the page."""
-    if review.is_made:
-        lang = review.project.settings.project.lang
-        threading.Thread(target=lambda: pieces("warm", lang=lang), daemon=True).start()
+    """Load in another thread, while the browser fetches the page, what the first page will need.
+
+    That is what Streamlit looks for tables with, then the tokenizer: together more than a second.
+    """
+
+    def load() -> None:
+        for package in ("pandas", "pyarrow"):
+            importlib.import_module(package)
+        if review.is_made:
+            pieces("warm", lang=review.project.settings.project.lang)
+
+    threading.Thread(target=load, daemon=True).start()
 
 
 def _run(app: App, listener: socket.socket) -> None:
