@@ -24,12 +24,14 @@ STRANGE = [
 
 
 @pytest.mark.parametrize(("text", "first", "last", "lang"), STRANGE)
-@pytest.mark.parametrize("backwards", [False, True])
-def test_what_is_dragged_over_is_what_is_saved(page, text, first, last, lang, backwards) -> None:
+def test_what_is_dragged_over_is_what_is_saved(page, text, first, last, lang) -> None:
     pane = Pane(page, text, lang=lang)
     start, end = text.index(first), text.index(last, text.index(first) + 1)
-    pane.drag(*((end, start) if backwards else (start, end)))
+    pane.drag(start, end)
     assert pane.spans == [(text[start : end + len(last)], "ORG")]
+    page.evaluate("() => { saved = null; active = 'LOC'; pane.mark([]); }")
+    pane.drag(end, start)
+    assert pane.spans == [(text[start : end + len(last)], "LOC")]
     assert page.complaints == []
 
 
@@ -232,8 +234,9 @@ def test_overlapping_marks_are_chosen_one_after_the_other_and_a_word_inside_can_
     page.evaluate("active = 'PER'")
     pane.click(0)
     page.get_by_role("button", name="Mark “University” too").click()
-    assert (0, 10, "PER") in pane.offsets
-    assert len(pane.offsets) == 3
+    assert pane.offsets == [(0, 24, "ORG"), (0, 10, "PER"), (14, 24, "LOC")]
+    pane.press("2")
+    assert pane.offsets == [(0, 24, "ORG"), (0, 10, "LOC"), (14, 24, "LOC")]
 
 
 def test_the_difference_to_another_set_is_shown_and_cannot_be_edited(page) -> None:
@@ -252,10 +255,10 @@ def test_the_difference_to_another_set_is_shown_and_cannot_be_edited(page) -> No
 
 
 def test_a_long_text_is_drawn_as_it_is_needed_and_an_edit_redraws_only_its_block(page) -> None:
-    text = "".join(f"Word{number} follows here. " for number in range(7000))
-    last = text.index("Word6999")
+    text = "".join(f"Word{number} follows here. " for number in range(4000))
+    last = text.index("Word3999")
     pane = Pane(page, text, [(last, last + 8, "ORG")])
-    assert page.locator(".t").count() < 4000
+    assert page.locator(".t").count() < 2500
     page.evaluate("() => { window.kept = pane.blocks.map((block) => block.node.firstChild); }")
     pane.click(0)
     redrawn = "pane.blocks.filter((block, i) => block.node.firstChild !== kept[i]).length"

@@ -53,7 +53,6 @@ export class Pointer {
   #hold() {
     if (!this.drag) return;
     this.drag.firm = true;
-    navigator.vibrate?.(10);
     this.#preview();
   }
 

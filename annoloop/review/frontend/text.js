@@ -38,6 +38,10 @@ export class TextPane {
     this.root.tabIndex = 0;
     this.root.setAttribute("role", "group");
     this.root.setAttribute("aria-label", this.strings.text);
+    // A ring around the whole text only for those who come to it by key; the word's own ring says the rest.
+    this.root.addEventListener("focus", ({ relatedTarget }) =>
+      this.root.classList.toggle("entered", Boolean(relatedTarget) && !this.root.contains(relatedTarget) && !this.pointer.drag));
+    this.root.addEventListener("blur", () => this.root.classList.remove("entered"));
     this.toolbar = new Toolbar(this);
     this.cursor = new Cursor(this);
     this.pointer = new Pointer(this);

@@ -2,7 +2,7 @@
 
 import { colourOf, patternOf } from "./colours.js";
 import { el } from "./dom.js";
-import { spansAt, textOf } from "./spans.js";
+import { textOf } from "./spans.js";
 import { scrollerOf } from "./watch.js";
 
 export class Toolbar {
@@ -24,18 +24,27 @@ export class Toolbar {
     const remove = button("tool-remove", "✕", () => pane.remove(span));
     remove.setAttribute("aria-label", strings.remove(label));
     remove.title = `${strings.remove(label)} (Del)`;
-    const also = word && pane.overlapping && this.#isNew(word) ? strings.markToo(textOf(pane.tokens, word)) : null;
+    const also = word && pane.overlapping && this.#freeLabel(word) ? strings.markToo(textOf(pane.tokens, word)) : null;
     this.root.replaceChildren(
       el("span", { class: `tag ${patternOf(pane.labels, label)}`, style: `--c:${colourOf(pane.labels, label)}` }, label),
-      ...(also ? [button("tool-also", `+ ${textOf(pane.tokens, word)}`, () => pane.pick(word))] : []), remove);
+      ...(also ? [button("tool-also", `+ ${textOf(pane.tokens, word)}`, () => this.#markToo(word))] : []), remove);
     if (also) this.root.querySelector(".tool-also").setAttribute("aria-label", also);
     this.root.hidden = false;
     this.#place();
   }
 
-  #isNew(word) {
-    const { pane } = this;
-    return !spansAt(pane.spans, word).some((span) => span[0] === word[0] && span[1] === word[1] && span[2] === pane.on.label());
+  /** The active label where the word does not have it yet, else the next that it has not. */
+  #freeLabel(word) {
+    const { spans, labels, on } = this.pane;
+    const taken = new Set(spans.filter((span) => span[0] === word[0] && span[1] === word[1]).map((span) => span[2]));
+    return [on.label(), ...labels].find((label) => !taken.has(label)) ?? null;
+  }
+
+  // The new mark is chosen at once, so that a label's key or chip says what it is.
+  #markToo(word) {
+    const span = [...word, this.#freeLabel(word)];
+    this.pane.pick(word, span[2]);
+    this.pane.choose(span);
   }
 
   hide() {
