@@ -79,6 +79,9 @@ WORDS = {
         "first": "Save step 1 first.",
         "texts_first": "Add texts first.",
         "begin": "Begin",
+        "next": "Prepare the next batch",
+        "stop": "Stop",
+        "stopped": "Stopped; it goes on from there.",
         "begin_why": "First come some texts without any suggestion: what you say there is what the model is "
         "judged by. After that suggestions begin.",
         "running": "Preparing your texts …",
@@ -130,6 +133,9 @@ WORDS = {
         "first": "Speichern Sie zuerst Schritt 1.",
         "texts_first": "Fügen Sie zuerst Texte hinzu.",
         "begin": "Beginnen",
+        "next": "Nächsten Stapel vorbereiten",
+        "stop": "Anhalten",
+        "stopped": "Angehalten; es geht von dort aus weiter.",
         "begin_why": "Zuerst kommen einige Texte ganz ohne Vorschlag: An Ihren Antworten dort wird das "
         "Modell gemessen. Danach beginnen die Vorschläge.",
         "running": "Ihre Texte werden vorbereitet …",
@@ -178,6 +184,7 @@ def show(visit: Visit) -> None:
 
 def _what(visit: Visit, made: Project | None) -> None:
     say = visit.words(WORDS)
+    turn = st.session_state.get("start.turn", 0)
     kinds = list(KINDS)
     kind = st.radio(
         say("kind"),
@@ -185,7 +192,7 @@ def _what(visit: Visit, made: Project | None) -> None:
         index=kinds.index(made.scheme.kind) if made else kinds.index("textcat"),
         format_func=lambda kind: say(kind),
         captions=[say(f"{kind}_eg") for kind in kinds],
-        key="start.kind",
+        key=f"start.kind.{turn}",
     )
     rows = _rows(visit, made)
     left, right = st.columns(2)
@@ -197,14 +204,14 @@ def _what(visit: Visit, made: Project | None) -> None:
         codes,
         index=codes.index(made.settings.project.lang if made else visit.lang),
         format_func=lambda code: LANGUAGES.get(code, code),
-        key="start.lang",
+        key=f"start.lang.{turn}",
     )
     folder = visit.review.folder
     name = right.text_input(
         say("name"),
         value=made.settings.project.name if made else folder.resolve().name,
         max_chars=80,
-        key="start.name",
+        key=f"start.name.{turn}",
     )
     if made and made.store.answer_count():
         st.caption(say("kept"))
@@ -239,9 +246,11 @@ def _keep(visit: Visit, change: Callable[[], object]) -> None:
     except AnnoloopError as error:
         st.error(say("failed", why=plain(str(error))))
         st.stop()
+    # Under their old keys the browser would go on showing what was typed.
+    turn = st.session_state.get("start.turn", 0) + 1
     for key in [key for key in st.session_state if str(key).startswith("start.")]:
         del st.session_state[key]
-    st.session_state["start.saved"] = True
+    st.session_state["start.turn"], st.session_state["start.saved"] = turn, True
     st.rerun()
 
 
@@ -255,6 +264,7 @@ def _rows(visit: Visit, made: Project | None) -> list[Row]:
             (1, ""),
         ]
     kept: list[tuple[int, str]] = st.session_state["start.rows"]
+    turn = st.session_state.get("start.turn", 0)
     st.markdown(f"**{say('labels')}**")
     st.caption(say("labels_help"))
     rows: list[Row] = []
@@ -266,20 +276,22 @@ def _rows(visit: Visit, made: Project | None) -> list[Row]:
             say("label") if place == 1 else say("label_n", n=place),
             value=was,
             max_chars=100,
-            key=f"start.label.{number}",
+            placeholder=say("label"),
+            key=f"start.label.{turn}.{number}",
             label_visibility=shown,
         )
         meaning = middle.text_input(
             say("meaning") if place == 1 else say("meaning_n", n=place),
             value=definitions.get(was, ""),
             max_chars=1_000,
-            key=f"start.meaning.{number}",
+            placeholder=say("meaning"),
+            key=f"start.meaning.{turn}.{number}",
             label_visibility=shown,
         )
         right.button(
-            "✕",
+            f"✕ {place}",
             help=say("remove", n=place),
-            key=f"start.remove.{number}",
+            key=f"start.remove.{turn}.{number}",
             on_click=_remove,
             args=(number,),
             disabled=len(kept) == 1,
@@ -316,12 +328,17 @@ def _batch(visit: Visit) -> None:
     if now is not None and now.running:
         share = now.done / now.total if now.total else 0.0
         st.progress(min(max(share, 0.0), 1.0), text=plain(now.what) if now.what else say("running"))
+        if st.button(say("stop"), key="start.stop"):
+            work.stop(project)
         return
     if now is not None and now.failed:
         st.error(say("failed", why=plain(" ".join((now.failed, now.hint)))))
+    elif now is not None and now.stopped:
+        st.info(say("stopped"))
     elif now is not None and now.message:
         st.info(plain(now.message))
-    if st.button(say("begin"), type="primary", key="start.begin", disabled=not outlook(project).can_begin):
+    name = say("next" if project.store.answer_count() else "begin")
+    if st.button(name, type="primary", key="start.begin", disabled=not outlook(project).can_begin):
         try:
             work.start(project.folder)
         except AnnoloopError as error:
