@@ -24,6 +24,7 @@ dist/
 .annoloop.lock
 .annoloop.work.log
 .review.key
+.streamlit/secrets.toml
 """
 
 
