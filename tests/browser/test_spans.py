@@ -14,7 +14,7 @@ FAMILY = "👩‍👩‍👧‍👦"
 STRANGE = [
     (f"{FAMILY}🙂 The <script>alert(1)</script> North Face\r\nat Zalando", "North", "Face", "en"),
     ("🇩🇪🇫🇷🇮🇹 won the cup in Zürich", "the", "cup", "en"),
-    ("cafe\u0301 Zu\u0308rich e\u0301te\u0301 a\x00b Nike", "Zu\u0308rich", "e\u0301te\u0301", "fr"),
+    ("cafe\u0301 Zu\u0308rich e\u0301te\u0301 a\x00b Nike", "Zu\u0308rich", "e\u0301te\u0301", "en"),
     ("שלום לכולם מחברת Apple בתל אביב ב-2024.", "מחברת", "Apple", "he"),
     ("Hello שלום עולם and world", "שלום", "עולם", "en"),
     ("مرحبا بالعالم من شركة أبل في القاهرة", "شركة", "أبل", "ar"),
