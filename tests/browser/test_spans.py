@@ -347,3 +347,26 @@ def test_on_a_phone_a_swipe_scrolls_and_a_tap_a_sideways_or_a_held_drag_marks(ch
     finger.swipe(grip, pane.point(text.index("words", second)))
     assert pane.spans[1] == ("Line 2 has five words", "ORG")
     context.close()
+
+
+DARK = {
+    "--st-text-color": "#fafafa",
+    "--st-background-color": "#0e1117",
+    "--st-secondary-background-color": "#262730",
+    "--st-border-color": "#41444c",
+    "--st-primary-color": "#6ea8fe",
+}
+
+
+@pytest.mark.parametrize("theme", [{}, DARK], ids=["light", "dark"])
+def test_axe_finds_nothing_in_marks_lanes_and_differences(page, theme) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core is not installed")
+    labels = [f"L{number}" for number in range(1, 32)]
+    text = " ".join(f"word{number} and" for number in range(1, 32))
+    marks = [(m.start(), m.end(), f"L{m[1]}") for m in re.finditer(r"word(\d+)", text)]
+    nested = [*marks, *((start, end + 4, "L3") for start, end, _ in marks[::3])]
+    against = [list(mark) for mark in marks[10:]]
+    for spans, more in ((marks, {}), (nested, {"overlapping": True}), (marks[:20], {"against": against})):
+        Pane(page, text, spans, labels=labels, theme=theme, **more).press("Tab")
+        found = axe.Axe().run(page, options={"rules": {"page-has-heading-one": {"enabled": False}}})
+        assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found.response["violations"]] == []
