@@ -175,7 +175,9 @@ def test_no_project_is_said_by_every_command(annoloop, tmp_path):
 def test_a_broken_config_is_named_with_its_path(annoloop, tmp_path, cfg, words):
     (tmp_path / "annoloop.cfg").write_text(cfg)
     for arguments in on_a_project(tmp_path):
-        refused(annoloop(*arguments), words)
+        # A project without labels gets them in the page.
+        if arguments[0] != "review" or "labels = []" not in cfg:
+            refused(annoloop(*arguments), words)
     assert not (tmp_path / "project.sqlite").exists()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from annoloop.errors import AnnoloopError, SettingsError
+from annoloop.errors import AnnoloopError, SchemeError, SettingsError
 from annoloop.hashing import input_hash
 from annoloop.project import Project
 from annoloop.review.people import PAGES, may, name_from_claims, name_from_header, role_of
@@ -142,6 +142,26 @@ def test_broken_settings_change_nothing_and_are_said(opened) -> None:
     assert review.role("ben") == "developer" and review.problem is not None
     set_review(review.project, '[review.roles]\nben = "expert"')
     assert review.role("ben") == "expert" and review.problem is None
+
+
+def test_a_login_is_not_taken_away_under_a_running_page(opened) -> None:
+    review, client = opened('login = "proxy"', client=("127.0.0.1", 1))
+    for settings in ("", 'login = "proxy"\ntrusted_proxies = ["anywhere"]'):
+        set_review(review.project, settings)
+        assert client.get("/").status_code == 403
+        assert client.get("/", headers={"X-Forwarded-User": "anna"}).status_code == 200
+        assert review.problem is not None
+
+
+def test_nobody_makes_a_project_past_the_login(tmp_path) -> None:
+    from annoloop.review.server import open_review
+
+    lines = '[project]\nname = "p"\nkind = "ner"\nlabels = []\n\n[review]\n'
+    (tmp_path / "annoloop.cfg").write_text(lines)
+    assert not open_review(tmp_path).is_made
+    (tmp_path / "annoloop.cfg").write_text(lines + 'login = "proxy"\n')
+    with pytest.raises(SchemeError, match="label"):
+        open_review(tmp_path)
 
 
 def test_new_labels_are_in_force_without_a_restart(opened) -> None:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from annoloop.errors import AnnoloopError
 from annoloop.review.pieces import pieces
-from annoloop.review.server.calls import LOOPBACK
+from annoloop.review.server.calls import LOOPBACK, networks
 from annoloop.review.server.guard import Guard
-from annoloop.review.server.identity import check_oidc, networks, secrets_file
+from annoloop.review.server.identity import check_oidc, secrets_file
 from annoloop.review.server.review import Review, is_to_be_made
 from annoloop.review.server.routes import routes
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
+
+from annoloop.errors import SettingsError
 
 if TYPE_CHECKING:
     from starlette.types import Scope
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -65,6 +71,19 @@ class Call:
     def is_secure(self) -> bool:
         """Whether cookies may insist on TLS: the call came by it, or is not for this machine."""
         return self.scheme in ("https", "wss") or not self.is_for(())
+
+
+@lru_cache(maxsize=8)
+def networks(proxies: tuple[str, ...]) -> tuple[Network, ...]:
+    """Addresses and networks as the settings name them.
+
+    Raises:
+        SettingsError: one is neither.
+    """
+    try:
+        return tuple(ipaddress.ip_network(proxy, strict=False) for proxy in proxies)
+    except ValueError as error:
+        raise SettingsError(f"[review] trusted_proxies: {error}", hint="10.0.0.5 or 10.0.0.0/24") from None
 
 
 def _split(address: str) -> SplitResult | None:

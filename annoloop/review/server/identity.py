@@ -6,7 +6,6 @@ import ipaddress
 import json
 import tomllib
 from collections.abc import Iterable
-from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 
 from annoloop.errors import AnnoloopError, SettingsError
 from annoloop.review.people import name_from_claims, name_from_header
+from annoloop.review.server.calls import networks
 from annoloop.review.server.review import Review
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 MIN_SECRET = 32
 _NEEDED = ("redirect_uri", "cookie_secret")
 _PROVIDER = ("client_id", "client_secret", "server_metadata_url")
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def who(review: Review, scope: Scope) -> str | None:
@@ -63,19 +61,6 @@ def is_trusted(address: str, proxies: Iterable[str]) -> bool:
         return False
     mapped = getattr(peer, "ipv4_mapped", None)
     return any((mapped or peer) in network for network in networks(tuple(proxies)))
-
-
-@lru_cache(maxsize=8)
-def networks(proxies: tuple[str, ...]) -> tuple[Network, ...]:
-    """Addresses and networks as the settings name them.
-
-    Raises:
-        SettingsError: one is neither.
-    """
-    try:
-        return tuple(ipaddress.ip_network(proxy, strict=False) for proxy in proxies)
-    except ValueError as error:
-        raise SettingsError(f"[review] trusted_proxies: {error}", hint="10.0.0.5 or 10.0.0.0/24") from None
 
 
 def secrets_file(folder: Path) -> Path:

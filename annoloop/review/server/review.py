@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from functools import cached_property
 from pathlib import Path
+from typing import NoReturn
 
 from annoloop.errors import AnnoloopError, SchemeError, SettingsError
 from annoloop.project import Project
 from annoloop.review import people
+from annoloop.review.server.calls import networks
 from annoloop.review.server.tokens import Tokens, project_id, signing_key
 from annoloop.settings.load import FILE_NAME, load_settings
 from annoloop.types import Role
@@ -101,24 +103,34 @@ class Review:
 
     def _reread(self) -> Project:
         fresh = Project.open(self.folder)
+        networks(fresh.settings.review.trusted_proxies)
         known = self._project
         if known is not None:
-            if known.settings.store.url != fresh.settings.store.url:
-                raise SettingsError(
-                    f"{self.folder / FILE_NAME}: store -> url changed while the page runs",
-                    hint="start the page again",
-                )
+            before, after = known.settings, fresh.settings
+            if before.store.url != after.store.url:
+                self._refuse("store -> url")
+            # Whoever could come in at all could do anything the moment a login was taken away.
+            if before.review.login not in (None, after.review.login):
+                self._refuse("review -> login")
             # The store stays open: other threads are using it.
             vars(fresh)["store"] = known.store
         return fresh
 
+    def _refuse(self, setting: str) -> NoReturn:
+        raise SettingsError(
+            f"{self.folder / FILE_NAME}: {setting} changed while the page runs", hint="start the page again"
+        )
+
 
 def is_to_be_made(folder: Path) -> bool:
     """Whether `folder` is to become a project: it has no settings yet, or its settings name no labels.
+
+    Whoever opens the page makes the project; where people have to log in, it has to be there already.
 
     Raises:
         SettingsError: its settings are broken.
     """
     if not (folder / FILE_NAME).is_file():
         return folder.is_dir() or folder.absolute().parent.is_dir()
-    return not load_settings(folder).project.labels
+    settings = load_settings(folder)
+    return not settings.project.labels and settings.review.login is None
