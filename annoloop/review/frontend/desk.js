@@ -118,7 +118,7 @@ export class Desk {
   #build() {
     const s = this.strings;
     const tool = (name, key, words, more = {}) => {
-      const node = el("button", { type: "button", class: "tool", "aria-keyshortcuts": key, ...more },
+      const node = el("button", { type: "button", class: `tool ${name}`, "aria-keyshortcuts": key, ...more },
         el("span", { class: "name" }, words), el("kbd", { "aria-hidden": "true" }, key));
       node.addEventListener("click", () => {
         if (!node.matches(":focus-visible")) node.blur();
@@ -150,7 +150,7 @@ export class Desk {
     });
     this.commentBox = el("div", { class: "comment", hidden: true }, this.comment);
     const touch = matchMedia("(hover: none)").matches;
-    const words = this.hasSpans ? (touch ? s.hintTouch : s.hintSpans) : s.hintChoices;
+    const words = this.hasSpans ? (touch ? s.hintTouch : s.hintSpans) : touch ? s.hintChoicesTouch : s.hintChoices;
     this.hint = el("p", { class: "hint" }, words);
     this.root = el("div", { class: "column" }, head, this.explained, this.card, this.commentBox, this.hint);
   }

@@ -80,7 +80,7 @@ export class HistoryPanel {
     const context = { labels: this.labels, strings: s };
     const letters = [...task.tokens.slice(0, 120).map(([text, blank]) => text + (blank ? " " : "")).join("")];
     const excerpt = letters.slice(0, EXCERPT).join("") + (letters.length > EXCERPT ? " …" : "");
-    const when = answer.when ? new Date(answer.when).toLocaleString(s.lang, { dateStyle: "medium", timeStyle: "short" }) : "";
+    const when = answer.when ? new Date(answer.when).toLocaleString(localeOf(s.lang), { dateStyle: "medium", timeStyle: "short" }) : "";
     const meta = [s.verdicts[answer.verdict], when, answer.flagged ? `⚑ ${s.flagged}` : ""].filter(Boolean).join(" · ");
     const open = el("button", { type: "button", class: "entry" },
       el("span", { class: "meta" }, meta),
@@ -104,6 +104,9 @@ export class HistoryPanel {
     next.focus();
   }
 }
+
+/** The browser's own variety of the page's language, for dates. */
+const localeOf = (lang) => (navigator.languages || []).find((tag) => tag.toLowerCase().startsWith(lang)) || lang;
 
 /** Who changed an answer, and how. */
 export function changedNote(changed, answer, tokens, context) {

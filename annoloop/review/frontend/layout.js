@@ -1,5 +1,6 @@
 // Makes the page's parts and puts them in their places.
 
+import { Actions, Toast } from "./actions.js";
 import { Desk } from "./desk.js";
 import { el } from "./dom.js";
 import { Guidelines } from "./guidelines.js";
@@ -30,34 +31,14 @@ export function layOut({ data, strings: s, queue, synchronizer, on }) {
     strings: s, labels: scheme.labels, hasSpans, adjudicate,
     acceptOnKey: data.accept_on_key && scheme.kind === "textcat", hint: desk.hint.textContent,
   });
-  const actions = el("footer", { class: "actions" }, ...buttons(s, adjudicate, act));
-  const toast = el("div", { class: "toast", role: "status" });
+  const actions = new Actions({ strings: s, adjudicate, act });
+  const toast = new Toast();
   const live = el("div", { class: "live", role: "status" });
   const empty = el("div", { hidden: true });
   const scroll = el("main", { class: "scroll" }, versions?.root, desk.root, empty);
   if (!hasSpans) desk.root.append(bar.root);
   const middle = el("div", { class: "middle" }, scroll, guidelines.root);
-  const page = el("div", { class: "page", lang: s.lang },
-    top.root, hasSpans ? bar.root : null, middle, toast, actions, live, sheet, history.root);
+  const page = el("div", { class: adjudicate ? "page adjudicating" : "page", lang: s.lang },
+    top.root, hasSpans ? bar.root : null, middle, toast.root, actions.root, live, sheet, history.root);
   return { top, desk, bar, guidelines, history, versions, sheet, actions, toast, live, empty, scroll, page };
-}
-
-function buttons(s, adjudicate, act) {
-  const button = (name, sign, key, words) => {
-    const node = el("button", { class: name, type: "button", "aria-keyshortcuts": key },
-      el("span", { class: "sign", "aria-hidden": "true" }, sign), el("span", { class: "words" }, words),
-      el("kbd", { "aria-hidden": "true" }, s.keyNames[key] || key));
-    node.addEventListener("click", () => {
-      // A button that keeps the focus would take the next space bar for itself.
-      if (!node.matches(":focus-visible")) node.blur();
-      act({ name });
-    });
-    return node;
-  };
-  return [
-    button("accept", "✓", "a", s.accept),
-    button("reject", "✕", "x", adjudicate ? s.nobody : s.reject),
-    button("ignore", "↷", "space", adjudicate ? s.later : s.ignore),
-    button("undo", "↶", "backspace", s.undo),
-  ];
 }

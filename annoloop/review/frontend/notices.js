@@ -29,3 +29,13 @@ function suggested(suggestion, hasSpans, s) {
   const words = hasSpans && !spans.length ? s.suggestedNothing(source) : s.suggestedBy(source);
   return `${words} · ${typeof score === "number" ? s.score(percent(score)) : s.noScore}`;
 }
+
+/** What the marks on a text are compared with and can be restored to: its earlier answer, else its suggestion. */
+export function baseOf(task, reopened, s) {
+  if (reopened) {
+    return { ...reopened.answer, changed: reopened.changed, title: s.explainAnswer, restore: s.restoreAnswer };
+  }
+  const { suggestion } = task;
+  if (!suggestion) return null;
+  return { ...suggestion, reason: suggestion.reason || "", title: s.explainTitle, restore: s.restore };
+}

@@ -22,11 +22,12 @@ export function helpSheet({ strings: s, labels, hasSpans, adjudicate, acceptOnKe
     ["f", rows.flag], ["m", rows.comment], adjudicate ? null : ["e", rows.explain], [s.keyNames.restore, rows.restore],
     ["g", rows.guidelines], ["y", rows.history], [s.keyNames.save, rows.save], [s.keyNames.escape, rows.escape],
     ["h", rows.help]].filter(Boolean);
-  const sheet = el("dialog", { class: "sheet", "aria-label": s.helpTitle },
-    el("h2", {}, s.helpTitle),
+  const close = el("button", { class: "round", type: "button", "aria-label": s.close, title: s.close }, "✕");
+  close.addEventListener("click", () => sheet.close());
+  const sheet = el("dialog", { class: "sheet wide", "aria-label": s.helpTitle },
+    el("header", {}, el("h2", {}, s.helpTitle), close),
     el("p", {}, hint),
-    el("dl", {}, ...all.flatMap(([key, means]) => [el("dt", {}, el("kbd", {}, key)), el("dd", {}, means)])),
-    el("button", { type: "button", class: "plain", onclick: () => sheet.close() }, s.close));
+    el("dl", {}, ...all.map(([key, means]) => el("div", {}, el("dt", {}, el("kbd", {}, key)), el("dd", {}, means)))));
   sheet.addEventListener("click", (event) => {
     if (event.composedPath()[0] === sheet) sheet.close();
   });

@@ -83,6 +83,7 @@ export const de = {
   unsafe: "Dieser Browser hebt nichts auf: Bitte die Seite offen lassen, bis alles gespeichert ist.",
   hintSpans: "Über Wörter ziehen, um sie zu markieren, oder ein Wort anklicken. Eine Markierung anklicken, um sie zu ändern oder zu entfernen.",
   hintTouch: "Ein Wort antippen, um es zu markieren; halten und ziehen für mehrere. Eine Markierung antippen, um sie zu ändern.",
+  hintChoicesTouch: "Antippen, dann bestätigen.",
   hintChoices: "Mit Taste oder Klick wählen, dann bestätigen.",
   loading: "Texte werden geholt …",
   partOf: (part, parts) => `Teil ${part} von ${parts}`,

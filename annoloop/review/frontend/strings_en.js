@@ -83,6 +83,7 @@ export const en = {
   unsafe: "This browser keeps nothing: leave the page open until all is saved.",
   hintSpans: "Drag across words to mark them, or click a word. Click a mark to change or remove it.",
   hintTouch: "Tap a word to mark it; hold and drag for several. Tap a mark to change it.",
+  hintChoicesTouch: "Tap to choose, then accept.",
   hintChoices: "Press a key or click to choose, then accept.",
   loading: "Fetching texts …",
   partOf: (part, parts) => `Part ${part} of ${parts}`,

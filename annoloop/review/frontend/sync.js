@@ -90,13 +90,21 @@ export class Synchronizer {
     }
     this.inFlight = true;
     this.again = false;
+    this.running = this.#call();
     try {
-      await this.#call();
+      await this.running;
     } finally {
       this.inFlight = false;
     }
     this.#plan();
     this.onChange();
+  }
+
+  /** Wait until what was decided so far is saved, for a few calls at most. */
+  async settle() {
+    for (let call = 0; call < 3 && this.queue.unsaved.size && !this.trouble; call += 1) {
+      await (this.inFlight ? this.running : this.sync());
+    }
   }
 
   stop() {

@@ -1,6 +1,9 @@
 // The line above the text: where one is, how far, whether all is saved, and the ways to the sheets.
 
-import { el } from "./dom.js";
+import { el, icon } from "./dom.js";
+
+const BOOK = "M12 6.5C10 5 6.5 4.5 3 5v13.5c3.5-.5 7 0 9 1.5 2-1.5 5.5-2 9-1.5V5c-3.5-.5-7 0-9 1.5v13.5";
+const CLOCK = "M3.5 5v5h5M4 10a8.5 8.5 0 1 1-.4 4M12 7.5V12l3 2";
 
 export class TopBar {
   constructor({ data, strings, queue, synchronizer, act, stateClicked }) {
@@ -23,7 +26,7 @@ export class TopBar {
       this.where,
       el("div", { class: "progress" }, this.meter, el("span", { class: "counts" }, this.count, this.mine)),
       this.changed, this.state,
-      el("div", { class: "ways" }, button("guidelines", "g", "§"), button("history", "y", "⏱"), button("help", "h", "?")),
+      el("div", { class: "ways" }, button("guidelines", "g", icon(BOOK)), button("history", "y", icon(CLOCK)), button("help", "h", "?")),
       this.live);
     this.update(data);
   }

@@ -56,7 +56,7 @@ export class Versions {
 
   #card(task, version, index, agreed) {
     const s = this.strings;
-    const button = (words, key, act) => el("button", { type: "button", class: "plain", onclick: act },
+    const button = (name, words, key, act) => el("button", { type: "button", class: `plain ${name}`, onclick: act },
       words, key ? el("kbd", { "aria-hidden": "true" }, key) : null);
     const verdict = el("span", { class: `verdict ${version.verdict}` }, s.verdicts[version.verdict]);
     return el("article", { class: "version", "aria-label": s.versionTitle(index + 1, version.annotator) },
@@ -64,8 +64,8 @@ export class Versions {
       this.hasSpans ? this.#text(task, version, agreed) : summary(version, task.tokens, { labels: this.scheme.labels, strings: s }),
       version.comment ? el("p", { class: "said" }, `“${version.comment}”`) : null,
       el("footer", {},
-        button(s.take, index < MOST_BY_KEY ? String(index + 1) : "", () => this.take(version)),
-        button(s.edit, "", () => this.edit(version))));
+        button("take", s.take, index < MOST_BY_KEY ? String(index + 1) : "", () => this.take(version)),
+        button("edit", s.edit, "e", () => this.edit(version))));
   }
 
   #text(task, version, agreed) {

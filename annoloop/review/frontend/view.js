@@ -3,10 +3,8 @@
 import { wantsHint } from "./desk.js";
 import { Keyboard } from "./keyboard.js";
 import { layOut } from "./layout.js";
-import { noticesFor } from "./notices.js";
+import { baseOf, noticesFor } from "./notices.js";
 import { allDone } from "./sheets.js";
-
-const TOAST = 2600;
 
 export class View {
   constructor(parent, { queue, synchronizer, data, strings }) {
@@ -36,7 +34,6 @@ export class View {
   stop() {
     this.keyboard.stop();
     removeEventListener("pointerdown", this.onUse, { capture: true });
-    clearTimeout(this.toastTimer);
     this.desk.stop();
     this.versions?.stop();
     this.page.remove();
@@ -51,7 +48,7 @@ export class View {
         this.#undo();
         return;
       }
-      this.#toast(this.strings.nothingToUndo);
+      this.toast.show(this.strings.nothingToUndo);
     }
     const task = queue.current;
     if (task !== this.shown) this.#show(task);
@@ -85,15 +82,9 @@ export class View {
     else this.bar.update(indices(this.desk.chosen || []), indices(this.shown?.suggestion?.labels || []));
   }
 
-  /** The accept button says what the key does now. */
   #renderActions() {
-    const s = this.strings;
     const { pane, hasParts } = this.desk;
-    const [accept, ...others] = this.actions.children;
-    const words = hasParts ? s.acceptPart(pane.currentPart, pane.parts) : s.accept;
-    accept.querySelector(".words").textContent = words;
-    accept.disabled = !this.shown || !this.editing;
-    for (const node of others.slice(0, 2)) node.disabled = !this.shown;
+    this.actions.render({ task: this.shown, editing: this.editing, part: hasParts ? [pane.currentPart, pane.parts] : null });
   }
 
   #show(task) {
@@ -114,7 +105,7 @@ export class View {
       this.editing = begun !== task.suggestion && Boolean(queue.drafts.get(task.task_hash) || queue.reopened);
       if (!this.versions.list.length) this.editing = true;
     }
-    this.#showOnDesk(task, begun, this.#base(task));
+    this.#showOnDesk(task, begun, baseOf(task, queue.reopened, this.strings));
     this.scroll.scrollTop = 0;
     if (this.desk.pane.partsDone) this.desk.pane.goToPart(this.desk.pane.currentPart);
     this.#say([...this.desk.notices.children].map((node) => node.firstChild.textContent).join(" "));
@@ -137,18 +128,6 @@ export class View {
     this.#renderActions();
   }
 
-  /** What the marks on the screen are compared with, and can be restored to. */
-  #base(task) {
-    const s = this.strings;
-    const { reopened } = this.queue;
-    if (reopened) {
-      return { ...reopened.answer, changed: reopened.changed, title: s.explainAnswer, restore: s.restoreAnswer };
-    }
-    const { suggestion } = task;
-    if (!suggestion) return null;
-    return { ...suggestion, reason: suggestion.reason || "", title: s.explainTitle, restore: s.restore };
-  }
-
   #showEmpty() {
     const { queue, data, strings } = this;
     const state = this.synchronizer.state;
@@ -160,11 +139,11 @@ export class View {
     const task = this.shown;
     if (!task || task !== this.queue.current) return;
     if (verdict === "accept" && this.kind === "textcat" && !marks.labels.length) {
-      this.#toast(this.strings.chooseFirst);
+      this.toast.show(this.strings.chooseFirst);
       return;
     }
     this.queue.decide(verdict, marks, performance.now() - this.since);
-    this.#toast("");
+    this.toast.show("");
     this.render();
     this.synchronizer.push();
   }
@@ -173,7 +152,7 @@ export class View {
   #accept({ all = false } = {}) {
     const { desk, strings: s } = this;
     if (!this.editing) {
-      this.#toast(s.versionsState);
+      this.toast.show(s.versionsState);
       return;
     }
     if (all || !desk.hasParts) {
@@ -186,7 +165,7 @@ export class View {
     this.#edited();
     pane.goToPart(pane.currentPart);
     this.#renderActions();
-    this.#toast(s.partDone(done, pane.parts));
+    this.toast.show(s.partDone(done, pane.parts));
   }
 
   #take(version) {
@@ -210,13 +189,13 @@ export class View {
       this.#leave();
     } else if (this.queue.undo()) {
       this.shown = undefined;
-      this.#toast(this.strings.undone);
+      this.toast.show(this.strings.undone);
       this.render();
       this.synchronizer.push();
     } else if (this.queue.mayHaveMore) {
       this.waiting = true;
       this.synchronizer.sync();
-    } else this.#toast(this.strings.nothingToUndo);
+    } else this.toast.show(this.strings.nothingToUndo);
   }
 
   #reopen({ task, answer, changed }) {
@@ -230,11 +209,11 @@ export class View {
     if (!this.queue.leave()) return;
     this.shown = undefined;
     this.render();
-    this.#toast(this.strings.left_);
+    this.toast.show(this.strings.left_);
   }
 
   #later() {
-    if (!this.queue.postpone()) this.#toast(this.strings.onlyOne);
+    if (!this.queue.postpone()) this.toast.show(this.strings.onlyOne);
     else this.render();
   }
 
@@ -275,7 +254,7 @@ export class View {
   }
 
   async #searchHistory(request) {
-    if (this.queue.unsaved.size) await this.synchronizer.sync();
+    await this.synchronizer.settle();
     const url = new URL(this.data.urls.history, document.baseURI).href;
     const { ok, reply } = await this.synchronizer.ask(url, { ...request, mode: this.queue.mode });
     return ok ? reply : null;
@@ -283,13 +262,6 @@ export class View {
 
   #say(text) {
     this.live.textContent = text;
-  }
-
-  #toast(text) {
-    clearTimeout(this.toastTimer);
-    this.toast.textContent = text;
-    this.toast.classList.toggle("on", Boolean(text));
-    if (text) this.toastTimer = setTimeout(() => this.toast.classList.remove("on"), TOAST);
   }
 
   #act({ name, index, step }) {
@@ -308,7 +280,7 @@ export class View {
       flag: () => this.shown && this.desk.toggleFlag(),
       comment: () => this.shown && this.desk.writeComment(),
       explain: () => (this.editing ? this.desk.base && this.desk.toggleExplained() : this.#edit(this.versions.chosen)),
-      restore: () => this.editing && this.desk.restore() && this.#toast(this.strings.restored),
+      restore: () => this.editing && this.desk.restore() && this.toast.show(this.strings.restored),
       guidelines: () => this.guidelines.toggle(),
       history: () => this.history.show(),
       changed: () => this.#showChanged(),
