@@ -128,6 +128,10 @@ def test_a_reviewer_gets_what_people_differ_on_and_no_other_reviewer_the_same(st
     assert names(store.lease_tasks("eve", "e", want=9, now=0)) == ["text 4"]
     assert names(store.lease_disputed("rev", "r", want=9, now=0)) == ["text 2"]
     assert (store.progress().differ, store.progress().same) == (0, 1)
+    # What is decided does not come back to the annotator who skipped it.
+    assert names(store.lease_tasks("bob", "b", want=9, now=900)) == ["text 4", "text 3"]
+    say(store, tasks[3], "rev", 22, adjudicated=True)
+    assert names(store.lease_tasks("bob", "b", want=9, now=2000)) == ["text 4"]
 
 
 def test_asked_again_a_text_goes_to_somebody_new(store: Store) -> None:
