@@ -164,7 +164,7 @@ def _summary(project: Project, found: RuleReport, say: Say) -> None:
     if not found.lines:
         st.info(say("none"))
         return
-    st.caption(say("intro", gold=len(found.gold)) if found.gold else say("no_gold"))
+    st.write(say("intro", gold=len(found.gold)) if found.gold else say("no_gold"))
     verdict = rules_verdict(project)
     if verdict is not None and verdict.lower is not None:
         key = "suffice" if verdict.suffice else "short"
@@ -279,7 +279,7 @@ def _list(visit: Visit, found: RuleReport, say: Say) -> None:
         return
     if any(report.matches for report in kept):
         st.altair_chart(_chart(kept, found.patterns, say))
-    st.caption(say("choose"))
+    st.write(say("choose"))
     chosen = st.dataframe(
         [_row(report, found.patterns[report.pattern], say) for report in kept],
         hide_index=True,

@@ -161,7 +161,7 @@ def show(visit: Visit) -> None:
     st.title(say("title"))
     made = visit.project if visit.review.is_made else None
     local = made is None or made.settings.privacy.allow_remote == "loopback"
-    st.caption(say("intro") if local else say("again"))
+    st.write(say("intro") if local else say("again"))
     if st.session_state.pop("start.saved", False):
         st.success(say("saved"))
     with_texts = made is not None and bool(sum(made.store.example_counts().values()))
@@ -169,14 +169,14 @@ def show(visit: Visit) -> None:
         _what(visit, made)
     with st.expander(f"**{say('step2')}**", expanded=made is not None):
         if made is None:
-            st.caption(say("first"))
+            st.write(say("first"))
         else:
             upload(visit, key="start")
             if with_texts:
                 show_outlook(visit, outlook(made))
     with st.expander(f"**{say('step3')}**", expanded=with_texts):
         if not with_texts:
-            st.caption(say("texts_first"))
+            st.write(say("texts_first"))
         else:
             st.write(say("begin_why"))
             _batch(visit)
@@ -214,7 +214,7 @@ def _what(visit: Visit, made: Project | None) -> None:
         key=f"start.name.{turn}",
     )
     if made and made.store.answer_count():
-        st.caption(say("kept"))
+        st.write(say("kept"))
     if st.button(say("change" if made else "save"), type="primary", key="start.save"):
         named = tuple((row["label"], row["meaning"]) for row in rows if row["label"].strip() or row["was"])
         _save(visit, made, Wish(kind, named, lang, name), rows)
@@ -266,7 +266,7 @@ def _rows(visit: Visit, made: Project | None) -> list[Row]:
     kept: list[tuple[int, str]] = st.session_state["start.rows"]
     turn = st.session_state.get("start.turn", 0)
     st.markdown(f"**{say('labels')}**")
-    st.caption(say("labels_help"))
+    st.write(say("labels_help"))
     rows: list[Row] = []
     definitions = made.scheme.definitions if made else {}
     for place, (number, was) in enumerate(kept, start=1):

@@ -136,11 +136,11 @@ def show(visit: Visit) -> None:
     if visit.may("export"):
         parts["export"] = _export
     parts["guidelines"] = _guidelines
-    chosen = st.segmented_control(
+    chosen = st.radio(
         say("title"),
         list(parts),
-        default="find",
         format_func=lambda part: say(part),
+        horizontal=True,
         key="texts.part",
         label_visibility="collapsed",
     )
@@ -162,7 +162,7 @@ def _find(visit: Visit) -> None:
         st.info(say("nothing"))
         return
     count = store.count_texts(wanted, at_most=COUNTED + 1)
-    st.caption(say("many", n=COUNTED) if count > COUNTED else say("found", n=count))
+    st.write(say("many", n=COUNTED) if count > COUNTED else say("found", n=count))
     page = found[:PAGE]
     annotated(
         _shown(visit, page, say),
@@ -291,8 +291,8 @@ def _guidelines(visit: Visit) -> None:
     # A widget that is not drawn forgets: what was typed is kept beside it.
     mine = left.text_area(say("edit"), value=st.session_state["texts.mine"], height=420, key="texts.area")
     st.session_state["texts.mine"] = mine
-    right.caption(say("preview"))
-    with right.container(border=True, height=420):
+    right.write(say("preview"))
+    with right.container(border=True):
         st.html(markdown()(mine))
     changed = mine != st.session_state["texts.base"]
     if left.button(say("save"), type="primary", key="texts.save", disabled=not changed):

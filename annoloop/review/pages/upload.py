@@ -165,7 +165,7 @@ def _seen(visit: Visit, key: str, name: str, content: bytes, reading: Reading, e
 
 def _show(visit: Visit, seen: Preview) -> None:
     say = visit.words(WORDS)
-    st.caption(say("first", n=seen.total))
+    st.write(say("first", n=seen.total))
     with st.container(border=True):
         for row in seen.rows:
             short = row.text[:SHOWN_CHARACTERS] + ("…" if len(row.text) > SHOWN_CHARACTERS else "")
@@ -182,7 +182,7 @@ def show_bad(visit: Visit, seen: Preview | Added) -> None:
     say = visit.words(WORDS)
     with st.expander(say("bad", n=len(seen.bad))):
         if len(seen.bad) > MOST_BAD_ROWS:
-            st.caption(say("long_rows", n=MOST_BAD_ROWS))
+            st.write(say("long_rows", n=MOST_BAD_ROWS))
         names = say("line_number"), say("reason"), say("hint")
         rows = [(row.line, row.reason, row.hint) for row in seen.bad[:MOST_BAD_ROWS]]
         st.dataframe([dict(zip(names, row, strict=True)) for row in rows], hide_index=True)
