@@ -165,7 +165,8 @@ class Answer:
     `seq` is in microseconds since 1970 as counted by the client. `retracted` marks an undo: it takes
     the annotator's earlier answer back and says nothing instead. `blind` says that the annotator saw
     no suggestion. `comment` and `flagged` are the annotator's own notes. `adjudicated` marks a reviewer's
-    decision over differing answers: it counts alone.
+    decision over differing answers: it counts alone, and stands beside what the same person answered
+    as an annotator.
     """
 
     answer_id: str

@@ -339,9 +339,11 @@ def test_a_text_learned_from_is_never_a_text_judged_by(whole):
 
 
 def test_the_simulated_expert_answers_each_question_once(tmp_path):
-    project = small_project(tmp_path / "run", FEW)
+    # Also where several are wanted: it is one, and nobody else comes.
+    project = small_project(tmp_path / "run", FEW, review="overlap = 1.0")
     oracle = expert(project, FEW)
     turn(project, FEW, max_rounds=1)
     before = project.store.answer_count()
     assert answer_with(project, oracle, 1) == (0, 0)
-    assert project.store.answer_count() == before
+    assert project.store.answer_count() == before == len(project.store.tasks())
+    assert all(task.wanted == 2 for task in project.store.tasks(open_only=True))

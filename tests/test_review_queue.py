@@ -227,3 +227,31 @@ def test_no_border_falls_inside_what_a_reader_sees_as_one_character() -> None:
 
 def test_scripts_without_blanks_can_be_selected_without_their_tokenizer() -> None:
     assert len(pieces("日本語です", lang="ja")) == 5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x" * 1_000_000,
+        "(" * 1_000_000,
+        "a,1" * 300_000,
+        "語" * 300_000,
+        "🇩🇪" * 100_000,
+        "👩‍👩‍👧" * 100_000,
+        "\0" * 1_000_000,
+    ],
+    ids=["word", "brackets", "commas", "ideographs", "flags", "families", "nulls"],
+)
+def test_a_megabyte_without_a_blank_is_split_in_a_single_pass(text) -> None:
+    # Where time grew with the square of the length, this would not end.
+    found = pieces(f"one {text} two", spans=[Span(6, 8, "X")])
+    assert "".join(piece + " " * blank for piece, blank, _, _ in found) == f"one {text} two"
+    assert {6, 8} <= {piece[2] for piece in found} and found[0][0] == "one" and found[-1][0] == "two"
+
+
+def test_a_long_run_is_split_into_words_and_signs_and_the_rest_as_ever() -> None:
+    run = "/".join(["caf\u00e9", "e\u0301t\u00e9"] * 400)
+    text = f"Don't stop: {run} (now)."
+    found = [piece[0] for piece in pieces(text)]
+    assert found[:6] == ["Do", "n't", "stop", ":", "caf\u00e9", "/"] and found[-4:] == ["(", "now", ")", "."]
+    assert set(found[4:-4]) == {"caf\u00e9", "e\u0301t\u00e9", "/"}
