@@ -13,8 +13,6 @@ const views = new WeakMap();
 
 function localStore() {
   try {
-    localStorage.setItem("annoloop.probe", "1");
-    localStorage.removeItem("annoloop.probe");
     return localStorage;
   } catch {
     return null;

@@ -5,7 +5,10 @@ import { Shelf } from "./shelf.js";
 
 const REFILL_BELOW = 12;
 const KEEP = 24;
+// The server takes no more than these.
+const HELD = 50;
 const ANSWERS_A_CALL = 200;
+const CHARACTERS_A_CALL = 2_000_000;
 
 /** 24 hex digits. crypto.randomUUID is missing on plain HTTP. */
 export function randomId() {
@@ -85,7 +88,7 @@ export class Queue {
       this.#keep({ ...this.#answer(task, answer.verdict, answer, 0), retracted: true });
       this.reopened = null;
       this.drafts.put(task.task_hash, marksOf(answer));
-      this.tasks = [task, ...this.tasks.filter((other) => other.task_hash !== task.task_hash)];
+      this.#hold([task, ...this.tasks.filter((other) => other.task_hash !== task.task_hash)]);
     }
     this.decided = Math.max(0, this.decided - 1);
     return task;
@@ -94,6 +97,7 @@ export class Queue {
   /** Bring a decided text to the front, with its answer; a decision on it is one more answer. */
   reopen({ task, answer }, marks = null) {
     this.reopened = { task, answer };
+    this.#follow(answer.seq);
     if (marks) this.drafts.put(task.task_hash, marks, { local: true });
   }
 
@@ -139,7 +143,7 @@ export class Queue {
     const body = {
       client,
       mode: this.mode,
-      answers: [...this.unsaved.values()].slice(0, ANSWERS_A_CALL),
+      answers: this.#answersToSend(),
       drafts: this.drafts.unsent(),
       have,
       want: have.length < REFILL_BELOW ? KEEP - have.length : 0,
@@ -168,6 +172,7 @@ export class Queue {
     }
     for (const { answer_id: id, reason } of reply.refused) this.#refuse(id, reason);
     if (reply.history) this.#addHistory(reply.history, request);
+    this.#follow(reply.last_seq ?? 0);
     this.progress = reply.progress;
   }
 
@@ -203,6 +208,27 @@ export class Queue {
     return this.lastSeq;
   }
 
+  /** What was decided or begun elsewhere, where the clock may be ahead: what comes now is newer. */
+  #follow(seq) {
+    this.lastSeq = Math.max(this.lastSeq, seq);
+  }
+
+  /** The last ones wait on the server for this tab, or go to others. */
+  #hold(tasks) {
+    this.tasks = tasks.slice(0, HELD);
+  }
+
+  #answersToSend() {
+    let room = CHARACTERS_A_CALL;
+    const chosen = [];
+    for (const answer of this.unsaved.values()) {
+      room -= JSON.stringify(answer).length;
+      if (chosen.length && (room < 0 || chosen.length === ANSWERS_A_CALL)) break;
+      chosen.push(answer);
+    }
+    return chosen;
+  }
+
   #answer(task, verdict, marks, milliseconds) {
     return {
       answer_id: this.newId(),
@@ -223,6 +249,7 @@ export class Queue {
       if (known.has(task.task_hash) || (answered && !answered.retracted)) continue;
       known.add(task.task_hash);
       this.drafts.take(task);
+      this.#follow(task.draft?.seq ?? 0);
       const refused = this.#refusedOf(task);
       if (refused && !this.drafts.get(task.task_hash)) this.drafts.put(task.task_hash, marksOf(refused.answer));
       this.tasks.push(task);
@@ -239,7 +266,7 @@ export class Queue {
     if (older.length === 0) this.historyEnds = true;
     // A page of history that brings nothing new and does not move on would be asked for for ever.
     if (older.length && fresh.length === 0 && request.before !== null) this.historyEnds = true;
-    for (const { answer } of older) this.lastSeq = Math.max(this.lastSeq, answer.seq);
+    for (const { answer } of older) this.#follow(answer.seq);
   }
 
   #keep(answer) {
@@ -267,7 +294,7 @@ export class Queue {
     this.returned.add(hash);
     this.drafts.put(hash, marksOf(answer));
     // Never in place of the text that is being looked at: the next key would go to the wrong one.
-    this.tasks.splice(this.tasks.length ? 1 : 0, 0, entry.task);
+    this.#hold([...this.tasks.slice(0, 1), entry.task, ...this.tasks.slice(1)]);
   }
 
   #refusedOf(task) {
@@ -287,6 +314,6 @@ export class Queue {
     const unsaved = kept("answer.").sort((a, b) => a.seq - b.seq);
     this.unsaved = new Map(unsaved.map((answer) => [answer.answer_id, answer]));
     this.refused = new Map(kept("refused.").map((entry) => [entry.answer.answer_id, entry]));
-    for (const answer of unsaved) this.lastSeq = Math.max(this.lastSeq, answer.seq);
+    for (const answer of unsaved) this.#follow(answer.seq);
   }
 }

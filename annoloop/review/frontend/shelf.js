@@ -6,6 +6,10 @@ export class Shelf {
     this.storage = storage;
     this.prefix = prefix;
     this.safe = Boolean(storage);
+    if (!storage) return;
+    // Where nothing more fits in, what is in there can still be read.
+    this.write("probe", "1");
+    this.erase("probe");
   }
 
   names(beginning = "") {

@@ -171,8 +171,12 @@ export class Synchronizer {
   }
 
   #schedule(wait) {
-    const due = this.clock() + wait;
-    if (this.timer !== null && this.due <= due) return;
+    const now = this.clock();
+    // A timer that is overdue slept with the computer, and would go on sleeping for what was left of it.
+    const slept = this.timer !== null && this.due < now;
+    if (slept) wait = Math.min(wait, AT_ONCE);
+    const due = now + wait;
+    if (this.timer !== null && !slept && this.due <= due) return;
     clearTimeout(this.timer);
     this.due = due;
     this.timer = setTimeout(() => this.sync(), wait);

@@ -38,7 +38,7 @@ export class Detour {
 
   /** Send a request (an object); resolves to the reply, or null where none comes. */
   async send(request) {
-    const early = this.lastCall + DETOUR_EVERY - this.clock();
+    const early = Math.min(DETOUR_EVERY, this.lastCall + DETOUR_EVERY - this.clock());
     if (early > 0) await new Promise((resolve) => setTimeout(resolve, early));
     if (!this.setState) return null;
     this.lastCall = this.clock();
