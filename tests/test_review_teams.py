@@ -109,7 +109,9 @@ def test_a_draft_survives_is_ones_own_and_ends_with_the_answer(store: Store) -> 
     call(store, answer(task, 9))
     call(store, drafts=[draft(task, 8)])
     assert store.drafts_of("anna", [task.task_hash]) == {}
-    call(store, drafts=[draft(task, 10)])
+    # Opened again and begun anew before the answer was sent.
+    call(store, answer(other, 11), drafts=[draft(task, 10), draft(other, 12)])
+    assert store.drafts_of("anna", [other.task_hash])[other.task_hash].seq == 12
     assert store.drafts_of("anna", [task.task_hash])[task.task_hash].seq == 10
 
 

@@ -53,6 +53,8 @@ def test_a_text_wanted_twice_goes_to_two_people_and_to_neither_again(store: Stor
     assert store.lease_tasks("eve", "e", want=5, now=0) == ()
     say(store, tasks[0], "ada", 1)
     assert names(store.lease_tasks("ada", "a", want=5, now=1)) == ["text 1"]
+    # One answer and one lease are two.
+    assert store.lease_tasks("eve", "e", want=5, now=1) == ()
     # Neither of the two has answered the other: their leases end, and somebody else gets it.
     assert names(store.lease_tasks("eve", "e", want=5, now=700)) == ["text 0", "text 1"]
     say(store, tasks[0], "eve", 2)
