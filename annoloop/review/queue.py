@@ -49,7 +49,8 @@ def sync(
     Returns:
         `acked` (ids of answers that are in the store now), `refused` (`{answer_id, reason}`, never
         blocking the others), `drafted` (tasks whose draft need not be sent again), `tasks`, `gone` (task
-        hashes of `have` that others have now), `progress`, and where asked `history`, newest first.
+        hashes of `have` that others have now), `last_seq` (the annotator's newest answer anywhere: the
+        next one must be higher), `progress`, and where asked `history`, newest first.
 
     Raises:
         SchemeError: the request itself is malformed or not allowed; nothing was done.
@@ -88,6 +89,7 @@ def _told(
 ) -> dict[str, Any]:
     with store.reading():
         progress = _progress(store, holder)
+        last_seq = store.newest_seq(holder.annotator)
         decided = _decided(store, holder, call.before) if call.history else []
         tasks = [*leased.tasks, *(task for task, _ in decided)]
         drafts = store.drafts_of(holder.annotator, [task.task_hash for task in leased.tasks])
@@ -107,7 +109,12 @@ def _told(
         )
         for task in leased.tasks
     ]
-    told: dict[str, Any] = {"tasks": shown, "gone": list(leased.gone), "progress": progress}
+    told: dict[str, Any] = {
+        "tasks": shown,
+        "gone": list(leased.gone),
+        "last_seq": last_seq,
+        "progress": progress,
+    }
     if call.history:
         told["history"] = [
             {
@@ -150,12 +157,16 @@ def _parse_all(
 
 def _settle(store: Store, holder: Holder, answers: Sequence[Answer]) -> None:
     """What was answered is given back, its draft ended; what was taken back is on this page again."""
-    last = {answer.task_hash: answer for answer in sorted(answers, key=lambda a: a.seq)}
-    done = {name: answer.seq for name, answer in last.items() if not answer.retracted}
+    texts = {answer.task_hash: answer.input_hash for answer in answers}
+    # A call that arrives late or twice brings what no longer counts.
+    newest = store.newest_answers(holder.annotator, list(texts.values()), adjudicated=holder.adjudicating)
+    stands = {name: newest[text] for name, text in texts.items()}
+    done = {name: seq for name, (seq, retracted) in stands.items() if not retracted}
+    back = {answer.task_hash for answer in answers if (answer.seq, True) == stands[answer.task_hash]}
     if done:
         store.release_leases(list(done), holder.annotator, adjudicating=holder.adjudicating)
         store.end_drafts(holder.annotator, done)
-    for name in last.keys() - done.keys():
+    for name in back:
         store.take_lease(
             name,
             holder.annotator,

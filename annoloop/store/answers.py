@@ -93,6 +93,25 @@ class AnswerTables(Database):
         with self.reading() as connection:
             return tuple(answer_from_row(row) for row in connection.execute(query))
 
+    def newest_seq(self, annotator: str) -> int:
+        """The highest `seq` of this annotator's answers, taken back ones included; 0 where there is none."""
+        query = select(func.max(in_force.c.seq)).where(in_force.c.annotator == annotator)
+        with self.reading() as connection:
+            return int(connection.execute(query).scalar() or 0)
+
+    def newest_answers(
+        self, annotator: str, hashes: Sequence[str], *, adjudicated: bool
+    ) -> dict[str, tuple[int, bool]]:
+        """By text: the `seq` of this annotator's newest answer, and whether it takes the one before back."""
+        columns = (in_force.c.input_hash, in_force.c.seq, in_force.c.retracted)
+        mine = (in_force.c.annotator == annotator, in_force.c.adjudicated.is_(adjudicated))
+        found: dict[str, tuple[int, bool]] = {}
+        with self.reading() as connection:
+            for part in chunks(hashes):
+                rows = connection.execute(select(*columns).where(in_force.c.input_hash.in_(part), *mine))
+                found.update((row.input_hash, (row.seq, bool(row.retracted))) for row in rows)
+        return found
+
     def answer_count(self) -> int:
         """How many answers were ever appended."""
         with self.reading() as connection:

@@ -5,7 +5,8 @@ import { post } from "./transport.js";
 const SOON = 400;
 const AT_ONCE = 20;
 const DRAFT = 1_500;
-const TIMEOUT = 15_000;
+// Longer than the server waits for a locked database: then it says so itself.
+const TIMEOUT = 25_000;
 const WAIT_FOR_TEXTS = 4_000;
 const RENEW = 120_000;
 const LEASE_ENDS = 540_000;
