@@ -212,6 +212,9 @@ def test_ids_that_no_database_takes_are_refused_alone(store: Store) -> None:
         store, answer(task, 1, answer_id="a\0b"), answer(task, 2, task_hash="\ud83d"), answer(other, 3)
     )
     assert reply["acked"] == ["id-3"] and len(reply["refused"]) == 2
+    # An id names one answer for ever: the first that came with it.
+    call(store, answer(task, 4, answer_id="id-3"))
+    assert [saved.task_hash for saved in store.answer_history()] == [other.task_hash]
 
 
 def test_a_share_of_the_texts_is_asked_of_several(tmp_path: Path) -> None:
