@@ -65,7 +65,7 @@ def test_what_was_begun_outlives_reloads_and_goes_with_the_answer(tmp_path, serv
         page.reload()
         page.wait_for_selector(".card mark")
         assert page.locator(".tool.flag").get_attribute("aria-pressed") == "true"
-        assert page.locator(".comment textarea").input_value() == "a x f 1: which?"
+        assert page.locator(".remark textarea").input_value() == "a x f 1: which?"
         drafts_sent(page)
     page.keyboard.press("a")
     all_saved(page)
@@ -336,3 +336,32 @@ def test_by_keyboard_alone_no_focus_is_lost(tmp_path, serve, page) -> None:
     page.keyboard.press("a")
     assert "No 1" in shown(page)
     assert "batch" in page.locator(".count").text_content()
+
+
+@pytest.mark.slow
+def test_no_barrier_on_the_page_its_sheets_or_a_reviewers_cards(tmp_path, serve, page, axe) -> None:
+    suggestion = Suggestion(Annotation((), (span(TEXTS[0], "Nike", "BRAND"),)), 0.9, "rules", "why")
+    labels = ["BRAND", "SHOP", *(f"LABEL {number}" for number in range(12))]
+    more = '\n[project.definitions]\nBRAND = "a maker"\n[review]\noverlap = 1.0\nannotators = 2\n'
+    project = brands(tmp_path, labels=labels, more=more, suggestions={TEXTS[0]: suggestion})
+    (project.folder / "guidelines.md").write_text("# Rules\n\n- one [link](https://example.org)")
+    address = serve(project).address
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        visit(page, address)
+        page.keyboard.press("e")
+        page.keyboard.press("m")
+        page.keyboard.press("Escape")
+        page.keyboard.press("g")
+        assert axe(page, ".stApp") == []
+        page.keyboard.press("h")
+        assert axe(page, ".stApp") == []
+    page.keyboard.press("h")
+    page.keyboard.press("a")
+    page.keyboard.press("y")
+    page.wait_for_selector(".entry")
+    assert axe(page, ".stApp") == []
+    disagree(project)
+    visit(page, f"{address}/adjudicate")
+    page.keyboard.press("e")
+    assert axe(page, ".stApp") == []

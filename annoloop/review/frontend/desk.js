@@ -148,7 +148,7 @@ export class Desk {
         this.focus();
       },
     });
-    this.commentBox = el("div", { class: "comment", hidden: true }, this.comment);
+    this.commentBox = el("div", { class: "remark", hidden: true }, this.comment);
     const touch = matchMedia("(hover: none)").matches;
     const words = this.hasSpans ? (touch ? s.hintTouch : s.hintSpans) : touch ? s.hintChoicesTouch : s.hintChoices;
     this.hint = el("p", { class: "hint" }, words);

@@ -35,7 +35,7 @@ export function layOut({ data, strings: s, queue, synchronizer, on }) {
   const toast = new Toast();
   const live = el("div", { class: "live", role: "status" });
   const empty = el("div", { hidden: true });
-  const scroll = el("main", { class: "scroll" }, versions?.root, desk.root, empty);
+  const scroll = el("div", { class: "scroll" }, versions?.root, desk.root, empty);
   if (!hasSpans) desk.root.append(bar.root);
   const middle = el("div", { class: "middle" }, scroll, guidelines.root);
   const page = el("div", { class: adjudicate ? "page adjudicating" : "page", lang: s.lang },

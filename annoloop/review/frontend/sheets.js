@@ -42,6 +42,7 @@ export function allDone({ queue, data, strings: s, state, openHistory }) {
   const next = (...links) => el("p", { class: "links" }, ...links.filter(Boolean));
   const history = el("button", { type: "button", class: "plain", onclick: openHistory }, s.seeHistory);
   const toProgress = wayTo("progress", s.seeProgress);
+  const toStart = may("developer") && wayTo("start", s.seeStart);
   if (!progress) return screen("…", state === "offline" ? s.offline(queue.unsaved.size) : s.loading);
   if (data.mode === "adjudicate") {
     if (progress.disputed > queue.unsaved.size && !queue.unsaved.size) return screen("☕", s.othersTitle, s.others(progress.disputed));
@@ -52,11 +53,11 @@ export function allDone({ queue, data, strings: s, state, openHistory }) {
     return screen("+", s.emptyTitle, s.emptyTexts, add, s.goesOn, next(may("reviewer") && wayTo("texts", s.seeTexts)));
   }
   const loop = may("developer") ? command(data.commands.loop, s) : null;
-  if (progress.done + progress.open === 0) return screen("+", s.emptyTitle, s.emptyTasks, loop, s.goesOn, next(toProgress));
+  if (progress.done + progress.open === 0) return screen("+", s.emptyTitle, s.emptyTasks, loop, s.goesOn, next(toStart, toProgress));
   const open = progress.open - queue.unsaved.size;
   if (open > 0 && !queue.unsaved.size) return screen("☕", s.othersTitle, s.others(open), next(history, toProgress));
   const here = queue.decided ? s.allDoneHere(queue.decided) : null;
-  return screen("✓", s.allDone, here, loop ? s.allDoneNext : null, loop, s.goesOn, next(toProgress, history));
+  return screen("✓", s.allDone, here, loop ? s.allDoneNext : null, loop, s.goesOn, next(toStart, toProgress, history));
 }
 
 /** A link to another page of the app, through the app's own menu where it is there: that keeps the session. */

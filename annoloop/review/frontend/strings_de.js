@@ -103,6 +103,7 @@ export const de = {
   goesOn: "Neue Texte erscheinen hier von selbst.",
   seeProgress: "Zum Fortschritt",
   seeHistory: "Ihre Antworten ansehen",
+  seeStart: "Nächste Runde starten",
   seeTexts: "Texte hinzufügen",
   othersTitle: "Gerade nichts für Sie zu tun",
   others: (n) =>

@@ -103,6 +103,7 @@ export const en = {
   goesOn: "New texts appear here by themselves.",
   seeProgress: "See the progress",
   seeHistory: "Look at your answers",
+  seeStart: "Start the next round",
   seeTexts: "Add texts",
   othersTitle: "Nothing to do for you right now",
   others: (n) =>
