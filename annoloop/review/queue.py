@@ -68,8 +68,7 @@ def sync(
         idle = not answers and not call.drafts
         # A call that brings nothing new mostly needs nothing written: then it waits for nobody.
         leased = store.lease_unchanged(holder, want=call.want, have=call.have) if idle else None
-    acked: Sequence[str] = ()
-    drafted: Sequence[str] = ()
+    acked, drafted = (), ()  # type: tuple[str, ...], tuple[str, ...]
     if leased is None:
         with store.queueing():
             acked = store.save_answers(answers) if answers else ()
@@ -160,9 +159,9 @@ def _settle(store: Store, holder: Holder, answers: Sequence[Answer]) -> None:
     texts = {answer.task_hash: answer.input_hash for answer in answers}
     # A call that arrives late or twice brings what no longer counts.
     newest = store.newest_answers(holder.annotator, list(texts.values()), adjudicated=holder.adjudicating)
-    stands = {name: newest[text] for name, text in texts.items()}
+    stands = {name: newest[text] for name, text in texts.items() if text in newest}
     done = {name: seq for name, (seq, retracted) in stands.items() if not retracted}
-    back = {answer.task_hash for answer in answers if (answer.seq, True) == stands[answer.task_hash]}
+    back = {answer.task_hash for answer in answers if (answer.seq, True) == stands.get(answer.task_hash)}
     if done:
         store.release_leases(list(done), holder.annotator, adjudicating=holder.adjudicating)
         store.end_drafts(holder.annotator, done)
