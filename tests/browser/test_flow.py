@@ -313,7 +313,10 @@ def test_a_reviewer_takes_a_version_merges_or_leaves_it_for_later(tmp_path, serv
     author.wait_for_selector(".entry")
     assert author.locator(".entry").count() == 2
     assert "Geändert von anna" in author.locator(".changed-note").first.text_content()
-    author.keyboard.press("Escape")
+    author.locator(".entry", has_text="No 0").click()
+    assert "Geändert von anna" in author.locator(".notices").text_content()
+    author.keyboard.press("e")
+    assert "Geändert von anna" in author.locator(".explained").text_content()
     assert author.locator(".news").is_hidden(), "seen"
     author.context.close()
 

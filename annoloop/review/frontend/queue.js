@@ -95,8 +95,8 @@ export class Queue {
   }
 
   /** Bring a decided text to the front, with its answer; a decision on it is one more answer. */
-  reopen({ task, answer }, marks = null) {
-    this.reopened = { task, answer };
+  reopen({ task, answer, changed = null }, marks = null) {
+    this.reopened = { task, answer, changed };
     this.#follow(answer.seq);
     if (marks) this.drafts.put(task.task_hash, marks, { local: true });
   }
