@@ -136,14 +136,37 @@ def test_a_reviewer_gets_what_people_differ_on_and_no_other_reviewer_the_same(st
     assert names(store.lease_tasks("bob", "b", want=9, now=2000)) == ["text 4"]
 
 
-def test_asked_again_a_text_goes_to_somebody_new(store: Store) -> None:
+def test_a_doubted_text_goes_to_a_reviewer_and_holds_up_nobody(store: Store) -> None:
     (task,) = ask(store, 1)
+    assert not store.send_to_review(task.task_hash), "nobody has said anything that could be doubted"
     say(store, task, "ada", 1)
-    assert store.ask_again(task.task_hash) and store.progress().per_round == {1: (0, 1)}
-    assert store.lease_tasks("ada", "a", want=1, now=0) == ()
-    assert names(store.lease_tasks("bob", "b", want=1, now=0)) == ["text 0"]
+    assert store.send_to_review(task.task_hash) and store.progress().per_round == {1: (1, 0)}
+    assert store.progress().differ == 1
+    assert store.lease_tasks("bob", "b", want=1, now=0) == ()
+    assert names(store.lease_disputed("rev", "r", want=1, now=0)) == ["text 0"]
     say(store, task, "rev", 2, adjudicated=True)
-    assert not store.ask_again(task.task_hash) and store.progress().per_round == {1: (1, 0)}
+    assert not store.send_to_review(task.task_hash) and store.progress().differ == 0
+
+
+def test_near_the_end_of_a_batch_nobody_holds_all_that_is_left(store: Store) -> None:
+    tasks = ask(store, 20)
+    say(store, tasks[0], "bob", 1)
+    assert len(store.lease_tasks("ada", "a", want=16, now=0)) == 5
+    # The first to come to a project has nobody to leave anything to.
+    say(store, tasks[0], "bob", 2, retracted=True)
+    assert len(store.lease_tasks("eve", "e", want=9, now=2000)) == 9
+
+
+def test_texts_left_in_another_window_can_be_fetched(store: Store) -> None:
+    ask(store, 3)
+    held = store.lease_tasks("ada", "old", want=3, now=0)
+    assert store.lease_tasks("ada", "new", want=3, now=1) == ()
+    assert store.held_elsewhere(Holder("ada", "new", 1)) == 3
+    assert store.held_elsewhere(Holder("bob", "b", 1)) == 0
+    store.fetch_here(Holder("ada", "new", 2))
+    assert store.lease_tasks("ada", "new", want=3, now=2) == held
+    assert store.held_elsewhere(Holder("ada", "new", 2)) == 0
+    assert store.held_elsewhere(Holder("ada", "old", 2)) == 3
 
 
 def test_one_who_is_far_ahead_in_a_long_queue_misses_nothing(

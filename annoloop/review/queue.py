@@ -87,7 +87,7 @@ def _told(
     store: Store, scheme: LabelScheme, holder: Holder, call: Call, leased: Leased, lang: str
 ) -> dict[str, Any]:
     with store.reading():
-        progress, last_seq = _progress(store, holder), store.newest_seq(holder.annotator)
+        progress = _progress(store, holder)
         last_seq = store.newest_seq(holder.annotator)
         decided = _decided(store, holder, call.before) if call.history else []
         tasks = [*leased.tasks, *(task for task, _ in decided)]

@@ -236,15 +236,12 @@ def fix_gold(project: Project, compared: Compared, annotation: Annotation, *, re
 
 
 def send_to_review(project: Project, compared: Compared) -> bool:
-    """Ask one more annotator about a dev text; False where a reviewer's decision on it stands.
-
-    Whoever answered it is not asked again; where the new answer differs, a reviewer decides.
-    """
+    """Let a reviewer decide on a dev text's gold; False where a decision on it stands."""
     example = compared.example
     Comparison(project.scheme, (), (compared,))
     task = project.task(example, number=0)
     project.store.add_tasks([task])
-    return project.store.ask_again(task.task_hash)
+    return project.store.send_to_review(task.task_hash)
 
 
 def _parts(annotation: Annotation) -> tuple[Span | str, ...]:

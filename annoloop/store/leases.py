@@ -23,13 +23,16 @@ from sqlalchemy import (
 
 from annoloop.store.engine import Database
 from annoloop.store.rows import task_from_row
-from annoloop.store.schema import examples, in_force, leases, task_counts, tasks
+from annoloop.store.schema import annotator_counts, examples, in_force, leases, task_counts, tasks
 from annoloop.types import Task
 
 _TASKS = select(tasks, examples.c.text, examples.c.meta, examples.c.split).join(
     examples, examples.c.input_hash == tasks.c.input_hash
 )
 _IN_ORDER = (tasks.c.round, tasks.c.rank, tasks.c.position)
+
+FEW = 4
+"""So many texts are handed to a client that asks even where others may want them too."""
 
 LONG_QUEUE = 5_000
 """Of more open tasks than these, an annotator's search goes on where the last one found something."""
@@ -192,6 +195,7 @@ class LeaseTables(Database):
         free = _TASKS.where(_free(holder), tasks.c.task_hash.not_in(list(but)))
         if holder.adjudicating:
             return _disputed(connection, free, limit, ("differ", "same") if holder.agreed else ("differ",))
+        limit = _fair(connection, holder, limit, but)
         asked = _ordered(free.where(_askable(holder)), limit)
         long = connection.execute(select(func.sum(task_counts.c.open))).scalar_one() or 0
         reached = self._reached.get(holder.annotator) if long > LONG_QUEUE else None
@@ -203,6 +207,19 @@ class LeaseTables(Database):
         if rows:
             self._reached[holder.annotator] = (rows[0].round, rows[0].rank, rows[0].position)
         return rows
+
+    def held_elsewhere(self, holder: Holder) -> int:
+        """How many texts wait in the annotator's other clients."""
+        with self.reading() as connection:
+            return int(connection.execute(select(func.count()).where(*_other_clients(holder))).scalar_one())
+
+    def fetch_here(self, holder: Holder) -> None:
+        """Move what the annotator's other clients hold to this one, as when another window is gone."""
+        with self.queueing() as connection:
+            query = select(leases.c.task_hash).where(*_other_clients(holder))
+            moved = list(connection.execute(query).scalars())
+            connection.execute(delete(leases).where(*_other_clients(holder)))
+            _hold(connection, holder, moved)
 
     def tasks_by_hash(self, task_hashes: Sequence[str]) -> dict[str, Task]:
         """Tasks by their hash, for checking what a client sends."""
@@ -224,15 +241,37 @@ def _own(holder: Holder) -> ColumnElement[bool]:
     )
 
 
-def _elsewhere(holder: Holder) -> ColumnElement[bool]:
-    """The annotator has the task in another client."""
-    return exists().where(
-        leases.c.task_hash == tasks.c.task_hash,
+def _other_clients(holder: Holder) -> tuple[ColumnElement[bool], ...]:
+    return (
         leases.c.annotator == holder.annotator,
         leases.c.client != holder.client,
         leases.c.adjudicating.is_(holder.adjudicating),
         _live(holder),
     )
+
+
+def _fair(connection: Connection, holder: Holder, limit: int, but: Sequence[str]) -> int:
+    """How many a client gets: near the end a quarter of what is free, so that who leaves holds up few.
+
+    Where nobody else has ever answered there is nobody to leave anything to.
+    """
+    others = annotator_counts.c.annotator != holder.annotator
+    if (
+        limit <= FEW
+        or not connection.execute(select(exists().where(others, annotator_counts.c.answers > 0))).scalar()
+    ):
+        return limit
+    free = select(tasks.c.task_hash).where(
+        _askable(holder), _free(holder), tasks.c.task_hash.not_in(list(but))
+    )
+    seen = free.order_by(*_IN_ORDER).limit(4 * limit).subquery()
+    count = connection.execute(select(func.count()).select_from(seen)).scalar_one()
+    return min(limit, max(FEW, -(-int(count) // 4)))
+
+
+def _elsewhere(holder: Holder) -> ColumnElement[bool]:
+    """The annotator has the task in another client."""
+    return exists().where(leases.c.task_hash == tasks.c.task_hash, *_other_clients(holder))
 
 
 def _said(holder: Holder) -> ColumnElement[bool]:

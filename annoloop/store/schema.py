@@ -54,6 +54,8 @@ tasks = Table(
     Column("is_open", Boolean, nullable=False, default=True),
     # "differ" or "same" where several have answered and no reviewer has decided, else "none".
     Column("agreement", String(8), nullable=False, default="none"),
+    # Somebody wants a reviewer to decide: an answered task then counts as "differ".
+    Column("doubted", Boolean, nullable=False, default=False),
     Index("tasks_open", "is_open", "round", "rank", "position"),
     Index("tasks_agreement", "agreement", "round", "rank", "position"),
     Index("tasks_input", "input_hash"),

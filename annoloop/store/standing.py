@@ -142,13 +142,14 @@ _PERSONAL = ("answers", "decisions", "changed")
 def _settle_tasks(
     connection: Connection, hashes: Sequence[str], texts: Mapping[str, Sequence[tuple[Place, str]]]
 ) -> None:
-    columns = (tasks.c.task_hash, tasks.c.input_hash, tasks.c.round, tasks.c.wanted)
+    columns = (tasks.c.task_hash, tasks.c.input_hash, tasks.c.round, tasks.c.wanted, tasks.c.doubted)
     states = (tasks.c.answered, tasks.c.is_open, tasks.c.agreement)
     differences: dict[int, dict[str, int]] = defaultdict(lambda: dict.fromkeys(_ASKED, 0))
     moved = []
     for row in connection.execute(select(*columns, *states).where(tasks.c.input_hash.in_(hashes))):
         said = texts.get(row.input_hash, ())
-        answered, agreement = sum(not place[2] for place, _ in said), _agreement(said)
+        answered = sum(not place[2] for place, _ in said)
+        agreement = _agreement(said, doubted=bool(row.doubted))
         is_open = answered < row.wanted and _decision(said) is None
         if (answered, is_open, agreement) == (row.answered, bool(row.is_open), row.agreement):
             continue
@@ -164,9 +165,13 @@ def _settle_tasks(
 _ASKED = ("done", "open", "same", "differ")
 
 
-def _agreement(said: Sequence[tuple[Place, str]]) -> str:
+def _agreement(said: Sequence[tuple[Place, str]], *, doubted: bool) -> str:
     opinions = [what for place, what in said if not place[2] and what != "ignore"]
-    if len(opinions) < 2 or _decision(said) is not None:
+    if not opinions or _decision(said) is not None:
+        return "none"
+    if doubted:
+        return "differ"
+    if len(opinions) < 2:
         return "none"
     return "same" if len(set(opinions)) == 1 else "differ"
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Self
 
 from annoloop.errors import StoreError
-from annoloop.store.again import AskingAgain
 from annoloop.store.answer_search import AnswerSearch
 from annoloop.store.answers import AnswerTables
+from annoloop.store.doubts import Doubts
 from annoloop.store.drafts import DraftTables
 from annoloop.store.engine import open_engine
 from annoloop.store.figures import FigureTables
@@ -26,7 +26,7 @@ class Store(
     AnswerSearch,
     ResultTables,
     FigureTables,
-    AskingAgain,
+    Doubts,
     TextSearch,
 ):
     """One project's database. Methods take and return the vocabulary of `annoloop.types`, never rows.

@@ -11,6 +11,7 @@ def _tasks() -> None:
     op.add_column("tasks", sa.Column("wanted", sa.Integer(), nullable=False, server_default="1"))
     op.add_column("tasks", sa.Column("is_open", sa.Boolean(), nullable=False, server_default=sa.true()))
     op.add_column("tasks", sa.Column("agreement", sa.String(8), nullable=False, server_default="none"))
+    op.add_column("tasks", sa.Column("doubted", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.execute(sa.text("UPDATE tasks SET is_open = (answered = 0)"))
     op.execute(
         sa.text(
