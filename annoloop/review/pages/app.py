@@ -55,6 +55,23 @@ _FULL_STYLE = """<style>
 [data-testid="stMain"] { overflow: hidden }
 </style>"""
 
+# Streamlit's headings are as large as a title, its small print is paler than WCAG's 4.5 to 1, what it says
+# under a field is English in every language, and a word without an end pushes the page sideways.
+_READING_STYLE = """<style>
+[data-testid="stMainBlockContainer"] {
+  padding: calc(var(--annoloop-top) + 1.5rem) clamp(1rem, 4vw, 4rem) 4rem;
+  max-width: 88rem; overflow-wrap: anywhere
+}
+[data-testid="stMainBlockContainer"] h1 { font-size: 2rem; padding: 0 0 .5rem }
+[data-testid="stMainBlockContainer"] h2 { font-size: 1.35rem; padding: .75rem 0 .25rem }
+[data-testid="stMainBlockContainer"] h3 { font-size: 1.15rem; padding: .5rem 0 .25rem }
+[data-testid="stCaptionContainer"] { color: inherit; opacity: .85 }
+[data-testid="InputInstructions"], [data-testid="stFileUploaderDropzoneInstructions"] { display: none }
+a:focus-visible, button:focus-visible, summary:focus-visible {
+  outline: 3px solid var(--st-link-color, currentColor); outline-offset: 2px
+}
+</style>"""
+
 
 def main() -> None:
     """Draw the page that was asked for, if it is this person's."""
@@ -100,10 +117,10 @@ def page_of(visit: Visit, name: str, title: str, is_shown: bool, is_default: boo
 
     def run() -> None:
         if not visit.may(name):
+            st.html(_READING_STYLE)
             entry.show_not_yours(visit, name)
             return
-        if name in _FULL:
-            st.html(_FULL_STYLE)
+        st.html(_FULL_STYLE if name in _FULL else _READING_STYLE)
         try:
             importlib.import_module(f"annoloop.review.pages.{name}").show(visit)
         except AnnoloopError as error:
@@ -121,6 +138,7 @@ def page_of(visit: Visit, name: str, title: str, is_shown: bool, is_default: boo
 def show_alone(page: entry.Drawing) -> None:
     """A page without navigation."""
     st.html(_STYLE.format(top="0px", header="none"))
+    st.html(_READING_STYLE)
     st.navigation([st.Page(page, title="annoloop", url_path="login", default=True)], position="hidden").run()
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import streamlit as st
 
 from annoloop.evaluation.leaderboard import headline
-from annoloop.review.pages import charts, fixing, look
+from annoloop.review.pages import charts, fixing
 from annoloop.review.pages.annotated import Shown, annotated
 from annoloop.review.pages.entry import plain
 from annoloop.review.pages.frame import Visit
@@ -73,8 +73,8 @@ WORDS = {
         "page": "Page",
         "fix": "Fix the gold",
         "review": "Send to review",
-        "review_help": "One more person is asked; where the answers differ, a reviewer decides.",
-        "sent": "One more person will be asked about this text.",
+        "review_help": "The text appears on Adjudicate, where a reviewer decides.",
+        "sent": "It waits on Adjudicate now.",
         "settled": "A reviewer has decided on this text: fix the gold instead.",
     },
     "de": {
@@ -123,8 +123,8 @@ WORDS = {
         "page": "Seite",
         "fix": "Gold berichtigen",
         "review": "Zur Prüfung geben",
-        "review_help": "Eine weitere Person wird gefragt; bei verschiedenen Antworten wird entschieden.",
-        "sent": "Eine weitere Person wird zu diesem Text gefragt.",
+        "review_help": "Der Text erscheint unter Entscheiden; dort wird über ihn entschieden.",
+        "sent": "Er wartet jetzt unter Entscheiden.",
         "settled": "Über diesen Text ist entschieden: stattdessen das Gold berichtigen.",
     },
 }
@@ -133,7 +133,6 @@ WORDS = {
 def show(visit: Visit) -> None:
     """Draw the page."""
     say = visit.words(WORDS)
-    look.reading()
     st.title(say("title"))
     comparison = compare(visit.project)
     if not comparison.texts or not comparison.approaches:

@@ -11,7 +11,7 @@ import streamlit as st
 from annoloop.evaluation.leaderboard import headline
 from annoloop.project import Project
 from annoloop.review import work
-from annoloop.review.pages import charts, look
+from annoloop.review.pages import charts
 from annoloop.review.pages.entry import plain
 from annoloop.review.pages.frame import Lang, Visit
 from annoloop.steps.pace import MEASURED, Day, Estimate, Pace, pace
@@ -180,7 +180,6 @@ WORDS = {
 def show(visit: Visit) -> None:
     """Draw the page; it looks again every `REFRESH` seconds."""
     say = visit.words(WORDS)
-    look.reading()
     st.title(say("title"))
 
     @st.fragment(run_every=REFRESH)
