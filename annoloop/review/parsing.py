@@ -29,7 +29,8 @@ _ONLY = (None, "flagged", "commented", "skipped", "changed")
 class Call:
     """One call of `sync`: who asks, what was decided (`answers`, not checked yet) and begun, what is wanted.
 
-    `before` is a `seq`; None asks for the newest decisions where `history` is wanted.
+    `before` is a `seq`; None asks for the newest decisions where `history` is wanted. `fetch` brings the
+    texts here that wait in the annotator's other windows.
     """
 
     client: str
@@ -40,6 +41,7 @@ class Call:
     want: int
     history: bool
     before: int | None
+    fetch: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ def parse_call(request: Any) -> Call:
         want=min(want, MAX_TASKS - len(have)),
         history="before" in values,
         before=_before(values),
+        fetch=values.get("fetch") is True,
     )
 
 

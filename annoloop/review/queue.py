@@ -39,7 +39,8 @@ def sync(
         request: `client` (names a browser tab), `answers` (as in `parse_answer`), `have` (task hashes on
             the page), `want` (how many more tasks), `before` (a `seq`, None for the newest: send the
             decisions made before it, for undo; absent: send none), `mode` ("label", or "adjudicate" for a
-            reviewer), `drafts` (`{task_hash, seq, draft}`: what was begun).
+            reviewer), `drafts` (`{task_hash, seq, draft}`: what was begun), `fetch` (true: bring the texts
+            here that wait in the annotator's other windows).
         lang: language of the texts, for spaCy's tokenizer.
         now: seconds since 1970; the clock where it is None.
         lease_seconds: how long a text stays with whom it was handed to.
@@ -50,7 +51,8 @@ def sync(
         `acked` (ids of answers that are in the store now), `refused` (`{answer_id, reason}`, never
         blocking the others), `drafted` (tasks whose draft need not be sent again), `tasks`, `gone` (task
         hashes of `have` that others have now), `last_seq` (the annotator's newest answer anywhere: the
-        next one must be higher), `progress`, and where asked `history`, newest first.
+        next one must be higher), `progress` (`elsewhere`, where there is nothing to hand out: how many
+        texts wait in other windows of the annotator's), and where asked `history`, newest first.
 
     Raises:
         SchemeError: the request itself is malformed or not allowed; nothing was done.
@@ -65,22 +67,27 @@ def sync(
     holder = Holder(annotator, call.client, moment, lease_seconds, adjudicating, agreed)
     with store.reading():
         answers, refused = _parse_all(store, scheme, annotator, call)
-        idle = not answers and not call.drafts
+        idle = not answers and not call.drafts and not call.fetch
         # A call that brings nothing new mostly needs nothing written: then it waits for nobody.
         leased = store.lease_unchanged(holder, want=call.want, have=call.have) if idle else None
-    acked, drafted = (), ()  # type: tuple[str, ...], tuple[str, ...]
+    saved: dict[str, Any] = {"acked": [], "drafted": []}
     if leased is None:
-        with store.queueing():
-            acked = store.save_answers(answers) if answers else ()
-            drafted = store.save_drafts(annotator, call.drafts)
-            _settle(store, holder, answers)
-            leased = store.lease(holder, want=call.want, have=call.have)
-    return {
-        "acked": list(acked),
-        "refused": refused,
-        "drafted": list(drafted),
-        **_told(store, scheme, holder, call, leased, lang),
-    }
+        saved, leased = _write(store, holder, call, answers)
+    return {**saved, "refused": refused, **_told(store, scheme, holder, call, leased, lang)}
+
+
+def _write(
+    store: Store, holder: Holder, call: Call, answers: Sequence[Answer]
+) -> tuple[dict[str, Any], Leased]:
+    """All that a call changes, in one transaction."""
+    with store.queueing():
+        acked = store.save_answers(answers) if answers else ()
+        drafted = store.save_drafts(holder.annotator, call.drafts)
+        _settle(store, holder, answers)
+        if call.fetch:
+            store.fetch_here(holder)
+        leased = store.lease(holder, want=call.want, have=call.have)
+    return {"acked": list(acked), "drafted": list(drafted)}, leased
 
 
 def _told(
@@ -88,6 +95,8 @@ def _told(
 ) -> dict[str, Any]:
     with store.reading():
         progress = _progress(store, holder)
+        if call.want and not call.have and not leased.tasks:
+            progress["elsewhere"] = store.held_elsewhere(holder)
         last_seq = store.newest_seq(holder.annotator)
         decided = _decided(store, holder, call.before) if call.history else []
         tasks = [*leased.tasks, *(task for task, _ in decided)]

@@ -178,11 +178,15 @@ class LeaseTables(Database):
         if want > 0:
             mine = [name for name in own if name not in known]
             rows = list(connection.execute(_ordered(_still_asked(holder, mine), want))) if mine else []
+        if len(rows) < want:
             taken = [*known, *(row.task_hash for row in rows)]
-            if len(rows) < want:
-                rows += self._fresh(connection, holder, want - len(rows), taken)
-            taken = [*known, *(row.task_hash for row in rows)]
-            if len(rows) < want:
+            room = want - len(rows)
+            share = _share(connection, holder, room, taken)
+            fresh = self._fresh(connection, holder, share, taken) if share > 0 else []
+            rows += fresh
+            # Skipped texts come at the very end, not where something is left for others.
+            if len(fresh) < share:
+                taken = [*known, *(row.task_hash for row in rows)]
                 skipped = connection.execute(_skipped(holder, taken).limit(want - len(rows))).all()
                 again = {row.task_hash for row in skipped}
                 rows += skipped
@@ -195,7 +199,6 @@ class LeaseTables(Database):
         free = _TASKS.where(_free(holder), tasks.c.task_hash.not_in(list(but)))
         if holder.adjudicating:
             return _disputed(connection, free, limit, ("differ", "same") if holder.agreed else ("differ",))
-        limit = _fair(connection, holder, limit, but)
         asked = _ordered(free.where(_askable(holder)), limit)
         long = connection.execute(select(func.sum(task_counts.c.open))).scalar_one() or 0
         reached = self._reached.get(holder.annotator) if long > LONG_QUEUE else None
@@ -250,23 +253,24 @@ def _other_clients(holder: Holder) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def _fair(connection: Connection, holder: Holder, limit: int, but: Sequence[str]) -> int:
-    """How many a client gets: near the end a quarter of what is free, so that who leaves holds up few.
+def _share(connection: Connection, holder: Holder, room: int, but: Sequence[str]) -> int:
+    """How many more a client gets that has `but`: near the end it holds a quarter of what is left.
 
-    Where nobody else has ever answered there is nobody to leave anything to.
+    So one who leaves holds up few. Where nobody else has ever answered there is nobody to leave anything to.
     """
     others = annotator_counts.c.annotator != holder.annotator
-    if (
-        limit <= FEW
-        or not connection.execute(select(exists().where(others, annotator_counts.c.answers > 0))).scalar()
-    ):
-        return limit
+    active = select(exists().where(others, annotator_counts.c.answers > 0))
+    if holder.adjudicating or not connection.execute(active).scalar():
+        return room
     free = select(tasks.c.task_hash).where(
         _askable(holder), _free(holder), tasks.c.task_hash.not_in(list(but))
     )
-    seen = free.order_by(*_IN_ORDER).limit(4 * limit).subquery()
-    count = connection.execute(select(func.count()).select_from(seen)).scalar_one()
-    return min(limit, max(FEW, -(-int(count) // 4)))
+    most = 4 * (room + len(but))
+    seen = free.order_by(*_IN_ORDER).limit(most).subquery()
+    left = int(connection.execute(select(func.count()).select_from(seen)).scalar_one())
+    if not left:
+        return room
+    return min(room, max(FEW, -(-(left + len(but)) // 4)) - len(but))
 
 
 def _elsewhere(holder: Holder) -> ColumnElement[bool]:

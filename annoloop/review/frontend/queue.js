@@ -39,6 +39,7 @@ export class Queue {
     this.decided = 0;
     this.historyAsked = false;
     this.historyEnds = false;
+    this.fetching = false;
     this.lastSeq = Number(this.shelf.read("seq")) || 0;
     this.drafts = new Drafts({ shelf: this.shelf, nextSeq: () => this.#nextSeq() });
     this.lastSeq = Math.max(this.lastSeq, this.drafts.lastSeq);
@@ -137,6 +138,11 @@ export class Queue {
     return !this.historyEnds;
   }
 
+  /** The next call brings the texts here that wait in this annotator's other windows. */
+  fetchHere() {
+    this.fetching = true;
+  }
+
   /** The next call's body. `anew` forgets the texts at hand: their leases may have ended. */
   request(client, { anew = false } = {}) {
     const have = anew ? [] : this.tasks.map((task) => task.task_hash);
@@ -151,12 +157,14 @@ export class Queue {
     if (!this.historyAsked || (this.history.length < 3 && !this.historyEnds)) {
       body.before = this.history.length ? this.history[0].answer.seq : null;
     }
+    if (this.fetching) body.fetch = true;
     return body;
   }
 
   /** Take the server's reply to `request` in. */
   receive(reply, request, { anew = false } = {}) {
     for (const id of reply.acked) this.#forget(id);
+    if (request.fetch) this.fetching = false;
     this.drafts.saved(request.drafts || [], reply.drafted || []);
     if (anew) {
       const still = this.tasks[0] && reply.tasks.findIndex((t) => t.task_hash === this.tasks[0].task_hash);

@@ -35,8 +35,12 @@ export function helpSheet({ strings: s, labels, hasSpans, adjudicate, acceptOnKe
 }
 
 /** In place of a text: still loading, nothing asked yet, others have the rest, or all done. */
-export function allDone({ queue, data, strings: s, state, openHistory }) {
+export function allDone({ queue, data, strings: s, state, openHistory, fetchHere }) {
   const { progress } = queue;
+  if (progress?.elsewhere && !queue.unsaved.size) {
+    const fetch = el("button", { type: "button", class: "plain", onclick: fetchHere }, s.fetchHere);
+    return screen("☕", s.elsewhereTitle, s.elsewhere(progress.elsewhere), el("p", { class: "links" }, fetch));
+  }
   const may = (role) => ["expert", "reviewer", "developer"].indexOf(data.role ?? "developer") >=
     ["expert", "reviewer", "developer"].indexOf(role);
   const next = (...links) => el("p", { class: "links" }, ...links.filter(Boolean));

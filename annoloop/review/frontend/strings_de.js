@@ -105,6 +105,10 @@ export const de = {
   seeHistory: "Ihre Antworten ansehen",
   seeStart: "Nächste Runde starten",
   seeTexts: "Texte hinzufügen",
+  elsewhereTitle: "Ihre Texte sind in einem anderen Fenster",
+  elsewhere: (n) => n === 1 ? "Ein Text wartet auf Sie in einem anderen Fenster oder auf einem anderen Gerät."
+    : `${n} Texte warten auf Sie in einem anderen Fenster oder auf einem anderen Gerät.`,
+  fetchHere: "Hier weitermachen",
   othersTitle: "Gerade nichts für Sie zu tun",
   others: (n) =>
     n === 1

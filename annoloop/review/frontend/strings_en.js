@@ -105,6 +105,10 @@ export const en = {
   seeHistory: "Look at your answers",
   seeStart: "Start the next round",
   seeTexts: "Add texts",
+  elsewhereTitle: "Your texts are in another window",
+  elsewhere: (n) => n === 1 ? "One text waits for you in another window or on another device."
+    : `${n} texts wait for you in another window or on another device.`,
+  fetchHere: "Go on here",
   othersTitle: "Nothing to do for you right now",
   others: (n) =>
     n === 1

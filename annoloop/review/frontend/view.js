@@ -132,7 +132,11 @@ export class View {
     const { queue, data, strings } = this;
     const state = this.synchronizer.state;
     const openHistory = () => this.#act({ name: "history" });
-    this.empty.replaceChildren(allDone({ queue, data, strings, state, openHistory }));
+    const fetchHere = () => {
+      queue.fetchHere();
+      this.synchronizer.push({ atOnce: true });
+    };
+    this.empty.replaceChildren(allDone({ queue, data, strings, state, openHistory, fetchHere }));
   }
 
   #decide(verdict, marks = this.desk.marks) {
