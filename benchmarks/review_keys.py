@@ -110,9 +110,8 @@ def burst(decisions: int, a_second: int = 10) -> Rows:
                 page = open_page(browser, addresses[page_name])
                 late = _pound(page, decisions, 1 / a_second)
                 pressed = [(shown, "accept" if key == "a" else "reject") for key, shown in _noted(page)]
-                time.sleep(5)
+                saved = _saved_at_last(folder, page_name)
                 page.context.close()
-                saved = _saved(folder, page_name)
                 rows.append({"10 keys a second": page_name, **compare(pressed, saved), "late, ms": late})
     return rows
 
@@ -146,6 +145,17 @@ def _pound(page: Any, decisions: int, pause: float) -> float:
 
 def _noted(page: Any) -> list[tuple[str, str]]:
     return [(key, shown) for key, shown in page.evaluate("() => probe.keys")]
+
+
+def _saved_at_last(folder: Path, page_name: str) -> list[tuple[str, str]]:
+    """What is saved as soon as no more has come for some seconds."""
+    saved: list[tuple[str, str]] = []
+    while True:
+        time.sleep(4)
+        now = _saved(folder, page_name)
+        if len(now) == len(saved):
+            return now
+        saved = now
 
 
 def _saved(folder: Path, page_name: str) -> list[tuple[str, str]]:
