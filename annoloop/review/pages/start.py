@@ -13,6 +13,7 @@ from annoloop.review import work
 from annoloop.review.beginning import Problem, Wish, begin, outlook, problems
 from annoloop.review.pages.entry import plain
 from annoloop.review.pages.frame import Visit
+from annoloop.review.pages.told import in_words, told, told_words
 from annoloop.review.pages.upload import show_outlook, upload
 from annoloop.steps.labels import can_undo, undo_labels
 from annoloop.types import KINDS
@@ -103,7 +104,7 @@ WORDS = {
         "again": "Jeder Schritt lässt sich später wiederholen.",
         "step1": "1 · Was möchten Sie finden?",
         "step2": "2 · Ihre Texte",
-        "step3": "3 · Der erste Stapel",
+        "step3": "3 · Die erste Runde",
         "kind": "Art",
         "ner": "Namen und Orte im Text",
         "spancat": "Stellen im Text, die sich überlappen dürfen",
@@ -133,7 +134,7 @@ WORDS = {
         "first": "Speichern Sie zuerst Schritt 1.",
         "texts_first": "Fügen Sie zuerst Texte hinzu.",
         "begin": "Beginnen",
-        "next": "Nächsten Stapel vorbereiten",
+        "next": "Nächste Runde vorbereiten",
         "stop": "Anhalten",
         "stopped": "Angehalten; es geht von dort aus weiter.",
         "begin_why": "Zuerst kommen einige Texte ganz ohne Vorschlag: An Ihren Antworten dort wird das "
@@ -179,7 +180,11 @@ def show(visit: Visit) -> None:
             st.write(say("texts_first"))
         else:
             st.write(say("begin_why"))
-            _batch(visit)
+            now = work.state(visit.project)
+            running = now is not None and now.running
+            # Only while something changes by itself: a look that comes between a click and the page it
+            # leads to would stop that page half-drawn.
+            st.fragment(_batch, run_every=1.0 if running else None)(visit, running)
 
 
 def _what(visit: Visit, made: Project | None) -> None:
@@ -244,7 +249,7 @@ def _keep(visit: Visit, change: Callable[[], object]) -> None:
     try:
         change()
     except AnnoloopError as error:
-        st.error(say("failed", why=plain(str(error))))
+        st.error(say("failed", why=plain(told(error, visit.lang))))
         st.stop()
     # Under their old keys the browser would go on showing what was typed.
     turn = st.session_state.get("start.turn", 0) + 1
@@ -311,8 +316,7 @@ def _more() -> None:
     st.session_state["start.rows"] = [*rows, (1 + max((row[0] for row in rows), default=0), "")]
 
 
-@st.fragment(run_every=1.0)
-def _batch(visit: Visit) -> None:
+def _batch(visit: Visit, was_running: bool) -> None:
     """Where the first batch stands; the only part of the page that looks again by itself."""
     if not visit.may("start"):
         return
@@ -320,6 +324,8 @@ def _batch(visit: Visit) -> None:
     project = visit.project
     still_open = project.store.progress().open
     now = work.state(project)
+    if was_running and not (now is not None and now.running):
+        st.rerun()
     if still_open:
         st.success(say("ready", n=still_open))
         if st.button(say("go"), type="primary", key="start.go"):
@@ -327,24 +333,27 @@ def _batch(visit: Visit) -> None:
         return
     if now is not None and now.running:
         share = now.done / now.total if now.total else 0.0
-        st.progress(min(max(share, 0.0), 1.0), text=plain(now.what) if now.what else say("running"))
+        st.progress(
+            min(max(share, 0.0), 1.0),
+            text=plain(in_words(now.what, visit.lang)) if now.what else say("running"),
+        )
         if st.button(say("stop"), key="start.stop"):
             work.stop(project)
         return
     if now is not None and now.failed:
-        st.error(say("failed", why=plain(" ".join((now.failed, now.hint)))))
+        st.error(say("failed", why=plain(told_words(now.failed, now.hint, visit.lang))))
     elif now is not None and now.stopped:
         st.info(say("stopped"))
     elif now is not None and now.message:
-        st.info(plain(now.message))
+        st.info(plain(in_words(now.message, visit.lang)))
     name = say("next" if project.store.answer_count() else "begin")
     if st.button(name, type="primary", key="start.begin", disabled=not outlook(project).can_begin):
         try:
             work.start(project.folder)
         except AnnoloopError as error:
-            st.error(plain(str(error)))
+            st.error(plain(told(error, visit.lang)))
             return
-        st.rerun(scope="fragment")
+        st.rerun()
 
 
 def _nothing() -> None:
