@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -218,12 +219,18 @@ def read_pattern(line: str, *, scheme: LabelScheme, lang: str) -> Pattern:
     Raises:
         FormatError: it is no pattern of this scheme; the message names the field and what is wrong with it.
     """
-    import spacy
-
-    pattern = _parse(line, scheme, spacy.blank(lang))
+    pattern = _parse(line, scheme, _blank(lang))
     if isinstance(pattern, str):
         raise FormatError(pattern, hint="the format is that of spaCy's EntityRuler patterns")
     return pattern
+
+
+@cache
+def _blank(lang: str) -> Language:
+    """A pipeline to check patterns by: making one takes longer than checking a hundred."""
+    import spacy
+
+    return spacy.blank(lang)
 
 
 def _parse(line: str, scheme: LabelScheme, nlp: Language) -> Pattern | str:

@@ -10,6 +10,7 @@ from streamlit.navigation.page import StreamlitPage
 from annoloop.errors import AnnoloopError
 from annoloop.review.pages import entry
 from annoloop.review.pages.frame import Visit, language
+from annoloop.review.pages.told import told
 from annoloop.review.people import PAGES, may
 from annoloop.review.server import running
 
@@ -124,7 +125,7 @@ def page_of(visit: Visit, name: str, title: str, is_shown: bool, is_default: boo
         try:
             importlib.import_module(f"annoloop.review.pages.{name}").show(visit)
         except AnnoloopError as error:
-            st.error(entry.plain(str(error)))
+            st.error(entry.plain(told(error, visit.lang)))
 
     return st.Page(
         run,

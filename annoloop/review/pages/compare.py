@@ -12,6 +12,7 @@ from annoloop.review.pages import charts, fixing
 from annoloop.review.pages.annotated import Shown, annotated
 from annoloop.review.pages.entry import plain
 from annoloop.review.pages.frame import Visit
+from annoloop.review.pages.told import in_words
 from annoloop.steps.compare import (
     ApproachName,
     Compared,
@@ -29,17 +30,17 @@ Say = Callable[..., str]
 WORDS = {
     "en": {
         "title": "Compare",
-        "empty": "There is no dev text with an agreed answer yet: label the dev texts first.",
+        "empty": "No text to compare by has an agreed answer yet: label those first.",
         "nobody": "There are no rules, no LLM and no model yet, so there is nothing to compare.",
         "why_dev": (
-            "On {count} dev texts. The held-out texts are not shown here: who reads the mistakes made on "
-            "them can no longer judge by them."
+            "On {count} texts to compare by. The texts to judge by are not shown here: who reads the "
+            "mistakes made on them can no longer judge by them."
         ),
         "rules": "Rules",
         "llm": "LLM",
         "model": "Model",
         "gold": "Gold",
-        "quality": "Quality on dev",
+        "quality": "Quality",
         "mistakes": "Mistakes by label",
         "missed": "missed",
         "extra": "too much",
@@ -54,10 +55,10 @@ WORDS = {
         "recall": "Recall",
         "low": "from",
         "high": "to",
-        "missing": "{who} has not read {count} of the dev texts; its figures are on those that it has read.",
-        "ask": "Let rules and LLM read all dev texts",
+        "missing": "{who} has not read {count} of these texts; its figures are on those that it has read.",
+        "ask": "Let rules and LLM read all these texts",
         "asking": "Reading …",
-        "retrain": "The model has not seen these dev texts apart from learning; train it again to compare.",
+        "retrain": "The model has seen these texts only when it learned; train it again to compare.",
         "who_wrong": "Who is wrong",
         "label": "Label",
         "any": "any",
@@ -79,17 +80,17 @@ WORDS = {
     },
     "de": {
         "title": "Vergleich",
-        "empty": "Noch hat kein Dev-Text eine einige Antwort: zuerst die Dev-Texte labeln.",
+        "empty": "Noch hat kein Text zum Vergleichen eine einige Antwort: Diese zuerst labeln.",
         "nobody": "Es gibt weder Regeln noch LLM noch Modell, also nichts zu vergleichen.",
         "why_dev": (
-            "Auf {count} Dev-Texten. Die zurückgehaltenen Texte stehen hier nicht: Wer die Fehler auf ihnen "
-            "liest, kann mit ihnen nicht mehr urteilen."
+            "An {count} Texten zum Vergleichen. Texte zum Beurteilen stehen hier nicht: Wer die Fehler in "
+            "ihnen liest, kann mit ihnen nicht mehr urteilen."
         ),
         "rules": "Regeln",
         "llm": "LLM",
         "model": "Modell",
         "gold": "Gold",
-        "quality": "Güte auf Dev",
+        "quality": "Güte",
         "mistakes": "Fehler je Label",
         "missed": "übersehen",
         "extra": "zu viel",
@@ -100,14 +101,14 @@ WORDS = {
         "approach": "Verfahren",
         "name": "Name",
         "read": "Gelesene Texte",
-        "precision": "Precision",
-        "recall": "Recall",
+        "precision": "Genauigkeit",
+        "recall": "Vollständigkeit",
         "low": "von",
         "high": "bis",
-        "missing": "{who}: {count} der Dev-Texte nicht gelesen; die Zahlen gelten für die gelesenen.",
-        "ask": "Regeln und LLM alle Dev-Texte lesen lassen",
+        "missing": "{who}: {count} dieser Texte nicht gelesen; die Zahlen gelten für die gelesenen.",
+        "ask": "Regeln und LLM alle diese Texte lesen lassen",
         "asking": "Liest …",
-        "retrain": "Das Modell kennt diese Dev-Texte nur aus dem Lernen; zum Vergleich neu trainieren.",
+        "retrain": "Das Modell kennt diese Texte nur vom Lernen; zum Vergleich neu trainieren.",
         "who_wrong": "Wer sich irrt",
         "label": "Label",
         "any": "alle",
@@ -227,7 +228,7 @@ def _missing(comparison: Comparison, visit: Visit, say: Say) -> None:
     bar = st.progress(0.0, text=say("asking"))
 
     def on_progress(what: str, done: int, total: int) -> None:
-        bar.progress(done / total if total else 0.0, text=plain(what))
+        bar.progress(done / total if total else 0.0, text=plain(in_words(what, visit.lang)))
 
     ask_missing(visit.project, on_progress=on_progress)
     st.rerun()
@@ -283,7 +284,7 @@ def _text(compared: Compared, comparison: Comparison, visit: Visit, say: Say) ->
     project = visit.project
     with st.container(border=True):
         annotated(
-            [_row(compared, comparison, say)],
+            [_row(compared, comparison, visit, say)],
             key=f"compare.{name}",
             lang=project.settings.project.lang,
             labels=project.scheme.labels,
@@ -297,7 +298,7 @@ def _text(compared: Compared, comparison: Comparison, visit: Visit, say: Say) ->
                 st.toast(say("sent" if done else "settled"))
 
 
-def _row(compared: Compared, comparison: Comparison, say: Say) -> list[Shown]:
+def _row(compared: Compared, comparison: Comparison, visit: Visit, say: Say) -> list[Shown]:
     text = compared.example.text
     row = [Shown(text, compared.gold, say("gold"))]
     if not comparison.scheme.has_spans:
@@ -313,7 +314,7 @@ def _row(compared: Compared, comparison: Comparison, say: Say) -> list[Shown]:
         if said.confidence is not None:
             notes.append(say("sure", percent=round(100 * said.confidence)))
         if said.reason and not said.right:
-            notes.append(said.reason)
+            notes.append(in_words(said.reason, visit.lang))
         tone: Literal["good", "bad"] = "good" if said.right else "bad"
         row.append(Shown(text, said.annotation, title, " · ".join(notes), compared.gold, tone))
     return row

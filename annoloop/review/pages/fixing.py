@@ -10,6 +10,7 @@ from annoloop.errors import AnnoloopError
 from annoloop.review.pages.annotated import Shown, annotated
 from annoloop.review.pages.entry import plain
 from annoloop.review.pages.frame import Visit
+from annoloop.review.pages.told import told
 from annoloop.steps.compare import Compared, choices, fix_gold
 from annoloop.types import Annotation, Span
 
@@ -60,7 +61,7 @@ def ask(compared: Compared, visit: Visit) -> None:
         try:
             fix_gold(visit.project, compared, annotation, reviewer=visit.who)
         except AnnoloopError as error:
-            st.error(plain(str(error)))
+            st.error(plain(told(error, visit.lang)))
             return
         st.toast(say("saved"))
         st.rerun()

@@ -56,3 +56,14 @@ def language(setting: str | None) -> Lang:
     """The interface's language: as the project says, else as the browser asks."""
     asked = setting or str(st.context.locale or "en")
     return "de" if asked.lower().startswith("de") else "en"
+
+
+def number(value: int, lang: Lang) -> str:
+    """A whole number with its thousands apart."""
+    return f"{value:,}".replace(",", "." if lang == "de" else ",")
+
+
+def decimal(value: float, lang: Lang, places: int = 2) -> str:
+    """A number with so many decimal places, behind the mark that the language has for them."""
+    figure = f"{value:.{places}f}"
+    return figure.replace(".", ",") if lang == "de" else figure

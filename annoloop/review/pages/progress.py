@@ -13,7 +13,8 @@ from annoloop.project import Project
 from annoloop.review import work
 from annoloop.review.pages import charts
 from annoloop.review.pages.entry import plain
-from annoloop.review.pages.frame import Lang, Visit
+from annoloop.review.pages.frame import Lang, Visit, decimal, number
+from annoloop.review.pages.told import in_words, told_words
 from annoloop.steps.pace import MEASURED, Day, Estimate, Pace, pace
 
 REFRESH = 15
@@ -37,7 +38,7 @@ WORDS = {
         "nothing_left": "done",
         "goal": "Still wanted: {count} answers.",
         "goal_missing": (
-            "{count} held-out texts still need an answer before anybody may say that the model is better."
+            "{count} texts to judge by still need an answer before anybody may say that the model is better."
         ),
         "days": "At the pace of the last days: {low} to {high} days for all that is open.",
         "your_pace": "You: {seconds} s a text (median), {rate} texts an hour of looking.",
@@ -54,8 +55,8 @@ WORDS = {
         "simulated": "{who} (simulated)",
         "only_simulated": "All answers so far were simulated from gold labels: they say nothing about pace.",
         "curve": "How good the model is",
-        "curve_held_out": "On the blind held-out texts, with 95 % intervals.",
-        "curve_dev": "On the dev texts, with 95 % intervals; nobody has judged on the held-out texts yet.",
+        "curve_held_out": "On the texts to judge by, with 95 % intervals.",
+        "curve_dev": "On the texts to compare by, with 95 % intervals; nobody has judged yet.",
         "no_curve": "No model is trained yet. After the first batch this shows the model beside the LLM.",
         "gold_texts": "texts learned from",
         "model": "Model",
@@ -68,7 +69,7 @@ WORDS = {
         "count": "times",
         "label": "Label",
         "pool": "to learn from",
-        "dev": "to choose by",
+        "dev": "to compare by",
         "held_out": "to judge by",
         "no_labels": "No text has an agreed answer yet.",
         "saved": "Time saved by suggestions",
@@ -93,7 +94,7 @@ WORDS = {
         "unknown": "not known",
         "no_cost": "No LLM was asked.",
         "running": "At work: {what}",
-        "starting": "The loop is at work.",
+        "starting": "Work begins.",
         "failed": "The last run failed: {why}",
         "stopped": "The last run was stopped.",
         "finished": "The last run is done.",
@@ -111,7 +112,7 @@ WORDS = {
         "nothing_left": "fertig",
         "goal": "Noch erwünscht: {count} Antworten.",
         "goal_missing": (
-            "{count} zurückgehaltene Texte brauchen noch eine Antwort, bevor man sagen darf, dass das "
+            "{count} Texte zum Beurteilen brauchen noch eine Antwort, bevor man sagen darf, dass das "
             "Modell besser ist."
         ),
         "days": "Im Tempo der letzten Tage: {low} bis {high} Tage für alles, was offen ist.",
@@ -129,9 +130,9 @@ WORDS = {
         "simulated": "{who} (simuliert)",
         "only_simulated": "Alle bisherigen Antworten sind simuliert: Sie sagen nichts über das Tempo.",
         "curve": "Wie gut das Modell ist",
-        "curve_held_out": "Auf den blind gelabelten, zurückgehaltenen Texten, mit 95-%-Intervallen.",
+        "curve_held_out": "An den Texten zum Beurteilen, mit 95-%-Intervallen.",
         "curve_dev": (
-            "Auf den Dev-Texten, mit 95-%-Intervallen; auf den zurückgehaltenen wurde noch nicht geurteilt."
+            "An den Texten zum Vergleichen, mit 95-%-Intervallen; an denen zum Beurteilen noch nicht."
         ),
         "no_curve": "Noch ist kein Modell trainiert. Nach der ersten Runde steht es hier neben dem LLM.",
         "gold_texts": "Texte, aus denen gelernt wurde",
@@ -145,8 +146,8 @@ WORDS = {
         "count": "Anzahl",
         "label": "Label",
         "pool": "zum Lernen",
-        "dev": "zum Auswählen",
-        "held_out": "zum Urteilen",
+        "dev": "zum Vergleichen",
+        "held_out": "zum Beurteilen",
         "no_labels": "Noch hat kein Text eine einige Antwort.",
         "saved": "Zeit, die Vorschläge sparen",
         "saved_minutes": (
@@ -169,7 +170,7 @@ WORDS = {
         "unknown": "unbekannt",
         "no_cost": "Es wurde kein LLM gefragt.",
         "running": "In Arbeit: {what}",
-        "starting": "Die Schleife arbeitet.",
+        "starting": "Die Arbeit beginnt.",
         "failed": "Der letzte Lauf ist gescheitert: {why}",
         "stopped": "Der letzte Lauf wurde angehalten.",
         "finished": "Der letzte Lauf ist fertig.",
@@ -196,7 +197,7 @@ def draw(visit: Visit, say: Say) -> None:
     project = visit.project
     offset = -60 * int(st.context.timezone_offset or 0)
     figures = _figures(project, str(project.folder), repr(project.scheme), offset)
-    _work(project, say)
+    _work(project, say, visit.lang)
     if not figures.done and not figures.people:
         st.info(say("empty") if figures.open else say("no_texts"))
         return
@@ -218,15 +219,16 @@ def _figures(_project: Project, _folder: str, _scheme: str, utc_offset: int) -> 
     return pace(_project, utc_offset=utc_offset)
 
 
-def _work(project: Project, say: Say) -> None:
+def _work(project: Project, say: Say, lang: Lang) -> None:
     state = work.state(project)
     if state is None:
         return
     if state.running:
+        shown = say("running", what=in_words(state.what, lang)) if state.what else say("starting")
         share = min(1.0, state.done / state.total) if state.total else 0.0
-        st.progress(share, text=plain(say("running", what=state.what) if state.what else say("starting")))
+        st.progress(share, text=plain(shown))
     elif state.failed:
-        st.error(plain(say("failed", why=state.failed)))
+        st.error(plain(say("failed", why=told_words(state.failed, state.hint, lang))))
     elif state.stopped:
         st.info(say("stopped"))
     else:
@@ -239,12 +241,12 @@ def _headline(figures: Pace, visit: Visit, say: Say) -> None:
         st.metric(say("done"), number(figures.done, visit.lang), border=True)
         st.metric(say("open"), number(figures.open, visit.lang), border=True)
         st.metric(say("mine"), number(mine.texts if mine else 0, visit.lang), border=True)
-        st.metric(say("left"), _span(figures.batch, say), border=True, help=say("left_help"))
+        st.metric(say("left"), _span(figures.batch, say, visit.lang), border=True, help=say("left_help"))
     if figures.goal.answers:
         st.caption(" ".join(_goal(figures, say, visit.lang)))
     if mine and mine.median_seconds is not None and mine.texts_per_hour is not None:
-        seconds, rate = f"{mine.median_seconds:.1f}", f"{mine.texts_per_hour:.0f}"
-        st.caption(say("your_pace", seconds=_decimal(seconds, visit.lang), rate=rate))
+        seconds, rate = decimal(mine.median_seconds, visit.lang, 1), f"{mine.texts_per_hour:.0f}"
+        st.caption(say("your_pace", seconds=seconds, rate=rate))
 
 
 def _goal(figures: Pace, say: Say, lang: Lang) -> list[str]:
@@ -252,12 +254,12 @@ def _goal(figures: Pace, say: Say, lang: Lang) -> list[str]:
     if figures.held_out_missing:
         lines.append(say("goal_missing", count=number(figures.held_out_missing, lang)))
     if figures.goal.days:
-        low, high = (_decimal(f"{days:.1f}", lang) for days in figures.goal.days)
+        low, high = (decimal(days, lang, 1) for days in figures.goal.days)
         lines.append(say("days", low=low, high=high))
     return lines
 
 
-def _span(estimate: Estimate, say: Say) -> str:
+def _span(estimate: Estimate, say: Say, lang: Lang) -> str:
     """A range of minutes in the unit that suits it."""
     if not estimate.answers:
         return say("nothing_left")
@@ -266,7 +268,7 @@ def _span(estimate: Estimate, say: Say) -> str:
     low, high = estimate.minutes
     if high < 90:
         return f"{low:.0f}–{max(high, 1):.0f} min"
-    return f"{low / 60:.1f}–{high / 60:.1f} h"
+    return f"{decimal(low / 60, lang, 1)}–{decimal(high / 60, lang, 1)} h"
 
 
 def _pace(figures: Pace, who: str, say: Say, *, by_person: bool) -> None:
@@ -346,7 +348,7 @@ def _savings(figures: Pace, say: Say, lang: Lang) -> None:
     low, high = measured.interval
     told = "saved_none" if low <= 0 <= high else "saved_minutes"
     shown = {
-        name: _decimal(f"{value:.1f}", lang)
+        name: decimal(value, lang, 1)
         for name, value in (("minutes", measured.minutes), ("low", low), ("high", high))
     }
     st.caption(say(told, **shown, assisted=measured.assisted, blind=measured.blind))
@@ -359,7 +361,7 @@ def _cost(figures: Pace, say: Say, lang: Lang) -> None:
         st.caption(say("no_cost"))
         return
     tokens = say("unknown") if cost.tokens is None else number(cost.tokens, lang)
-    money = say("unknown") if cost.money is None else _decimal(f"{cost.money:.2f}", lang)
+    money = say("unknown") if cost.money is None else decimal(cost.money, lang, 2)
     st.caption(say("cost_line", texts=number(cost.texts, lang), tokens=tokens, money=money))
 
 
@@ -367,12 +369,3 @@ def _table(rows: list[dict[str, Any]], say: Say) -> None:
     if rows:
         with st.expander(say("figures")):
             st.dataframe(rows, hide_index=True)
-
-
-def number(value: int, lang: Lang) -> str:
-    """A whole number with its thousands apart."""
-    return f"{value:,}".replace(",", "." if lang == "de" else ",")
-
-
-def _decimal(figure: str, lang: Lang) -> str:
-    return figure.replace(".", ",") if lang == "de" else figure

@@ -12,11 +12,12 @@ import streamlit as st
 from annoloop.errors import AnnoloopError
 from annoloop.project import Project
 from annoloop.review.pages.entry import plain
-from annoloop.review.pages.frame import Visit
+from annoloop.review.pages.frame import Visit, decimal
 from annoloop.review.pages.matches import examples, place
+from annoloop.review.pages.told import told
 from annoloop.rules.matcher import Pattern
 from annoloop.rules.workbench import PatternReport
-from annoloop.steps.patterns import add_pattern, switch_off, switch_on, switched_off
+from annoloop.steps.patterns import add_pattern, pattern_lines, switch_off, switch_on, switched_off
 from annoloop.steps.rule_report import RuleReport, TriedPattern, report_rules, rules_verdict, try_pattern
 
 MOST_BARS = 20
@@ -36,6 +37,7 @@ WORDS = {
         "none": "There are no patterns yet. Try one:",
         "try": "Try a pattern",
         "trying": "Reading the texts …",
+        "measuring": "Trying {n} patterns on the texts …",
         "label": "Label",
         "how": "How it is written",
         "phrase": "Words, exactly so",
@@ -84,6 +86,7 @@ WORDS = {
         "none": "Es gibt noch keine Muster. Probieren Sie eines:",
         "try": "Muster ausprobieren",
         "trying": "Die Texte werden gelesen …",
+        "measuring": "{n} Muster werden an den Texten ausprobiert …",
         "label": "Label",
         "how": "Schreibweise",
         "phrase": "Wörter, genau so",
@@ -130,14 +133,14 @@ def show(visit: Visit) -> None:
     st.title(say("title"))
     project = visit.project
     try:
-        with st.spinner(say("trying")):
+        with st.spinner(say("measuring", n=len(pattern_lines(project)))):
             found = _report(project)
     except AnnoloopError as error:
         # A wrong line: what is wrong is said, and trying goes on.
-        st.error(plain(str(error)))
+        st.error(plain(told(error, visit.lang)))
         found = None
     if found is not None:
-        _summary(project, found, say)
+        _summary(visit, found, say)
     with st.expander(f"**{say('try')}**", expanded=found is None or not found.lines):
         _try(visit)
     if found is not None and found.lines:
@@ -146,13 +149,13 @@ def show(visit: Visit) -> None:
 
 
 def _report(project: Project) -> RuleReport:
-    """The report, made again when the patterns, the answers or the labels have changed."""
-    version = _version(project)
-    kept = st.session_state.get("rules.report")
-    if kept is None or kept[0] != version:
-        kept = st.session_state["rules.report"] = (version, report_rules(project))
-    report: RuleReport = kept[1]
-    return report
+    return _reported(project, str(project.folder), _version(project))
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _reported(_project: Project, _folder: str, version: tuple[Any, ...]) -> RuleReport:
+    # Made again, for all who look on, when the patterns, the answers or the labels have changed.
+    return report_rules(_project)
 
 
 def _version(project: Project) -> tuple[Any, ...]:
@@ -160,15 +163,15 @@ def _version(project: Project) -> tuple[Any, ...]:
     return (stat and (stat.st_mtime_ns, stat.st_size), project.store.answer_count(), repr(project.scheme))
 
 
-def _summary(project: Project, found: RuleReport, say: Say) -> None:
+def _summary(visit: Visit, found: RuleReport, say: Say) -> None:
     if not found.lines:
         st.info(say("none"))
         return
     st.write(say("intro", gold=len(found.gold)) if found.gold else say("no_gold"))
-    verdict = rules_verdict(project)
-    if verdict is not None and verdict.lower is not None:
+    verdict = rules_verdict(visit.project)
+    if verdict is not None and verdict.lower is not None and verdict.target is not None:
         key = "suffice" if verdict.suffice else "short"
-        st.write(say(key, low=f"{verdict.lower:.2f}", target=verdict.target))
+        st.write(say(key, low=decimal(verdict.lower, visit.lang), target=decimal(verdict.target, visit.lang)))
     if found.unlabelled:
         speed = found.texts_per_second
         shown = {"covered": found.covered, "texts": found.unlabelled}
@@ -196,11 +199,11 @@ def _try(visit: Visit) -> None:
         with st.spinner(say("trying")):
             tried = _tried(project, line)
     except AnnoloopError as error:
-        st.error(plain(str(error)))
+        st.error(plain(told(error, visit.lang)))
         return
     _result(visit, tried, say)
     if st.button(say("save"), type="primary", key="rules.save"):
-        _save(project, line, say, f"rules.{way}")
+        _save(visit, line, say, f"rules.{way}")
 
 
 def _tried(project: Project, line: str) -> TriedPattern:
@@ -225,13 +228,13 @@ def _line(label: str, way: str, typed: str, say: Say) -> str | None:
     return json.dumps({"label": label, "pattern": pattern}, ensure_ascii=False)
 
 
-def _save(project: Project, line: str, say: Say, typed: str) -> None:
+def _save(visit: Visit, line: str, say: Say, typed: str) -> None:
     try:
-        if not add_pattern(project, line):
+        if not add_pattern(visit.project, line):
             st.info(say("known"))
             return
     except AnnoloopError as error:
-        st.error(plain(str(error)))
+        st.error(plain(told(error, visit.lang)))
         return
     st.session_state.pop(typed, None)
     st.session_state["rules.saved"] = True
@@ -359,7 +362,7 @@ def _one(visit: Visit, found: RuleReport, report: PatternReport, say: Say) -> No
     st.code(pattern.shown, language=None, wrap_lines=True)
     examples(visit, report, found.gold, key="one")
     if st.button(say("off"), key="rules.off") and visit.may("rules"):
-        _change(lambda: switch_off(visit.project, line))
+        _change(visit, lambda: switch_off(visit.project, line))
 
 
 def _off(visit: Visit, say: Say) -> None:
@@ -371,13 +374,13 @@ def _off(visit: Visit, say: Say) -> None:
             left, right = st.columns([5, 1], vertical_alignment="center")
             left.code(line, language=None, wrap_lines=True)
             if right.button(say("on"), key=f"rules.on.{number}") and visit.may("rules"):
-                _change(lambda line=line: switch_on(visit.project, line))  # type: ignore[misc]
+                _change(visit, lambda line=line: switch_on(visit.project, line))  # type: ignore[misc]
 
 
-def _change(change: Callable[[], None]) -> None:
+def _change(visit: Visit, change: Callable[[], None]) -> None:
     try:
         change()
     except AnnoloopError as error:
-        st.error(plain(str(error)))
+        st.error(plain(told(error, visit.lang)))
         return
     st.rerun()

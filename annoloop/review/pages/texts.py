@@ -13,6 +13,7 @@ from annoloop.review.pages.annotated import Shown, annotated
 from annoloop.review.pages.entry import plain
 from annoloop.review.pages.frame import Visit
 from annoloop.review.pages.label import markdown
+from annoloop.review.pages.told import told
 from annoloop.review.pages.upload import show_outlook, upload
 from annoloop.steps.guidelines import ChangedMeanwhileError, read_guidelines, save_guidelines
 from annoloop.steps.take_out import formats, gold_file, gold_of
@@ -272,7 +273,7 @@ def _export(visit: Visit) -> None:
     try:
         content = gold_file(project, form, splits)
     except AnnoloopError as error:
-        st.error(plain(str(error)))
+        st.error(plain(told(error, visit.lang)))
         return
     name = f"{project.settings.project.name}.{form}"
     st.download_button(say("download", n=count), content, file_name=name, type="primary", on_click="ignore")
@@ -313,7 +314,7 @@ def _save(visit: Visit, mine: str, before: str) -> None:
     except ChangedMeanwhileError as error:
         st.session_state["texts.theirs"] = error.theirs
     except AnnoloopError as error:
-        st.error(plain(str(error)))
+        st.error(plain(told(error, visit.lang)))
         return
     else:
         _forget()

@@ -11,6 +11,8 @@ from annoloop.errors import AnnoloopError
 from annoloop.review.beginning import ENCODINGS, Outlook, Preview, outlook, preview, take
 from annoloop.review.pages.entry import plain
 from annoloop.review.pages.frame import Visit
+from annoloop.review.pages.told import advised, in_words, told, told_words
+from annoloop.review.server.app import MAX_UPLOAD
 from annoloop.steps.add import Added, Reading
 
 SHOWN_CHARACTERS = 300
@@ -19,7 +21,7 @@ MOST_BAD_ROWS = 200
 WORDS = {
     "en": {
         "file": "File with texts",
-        "file_help": "A table as CSV, a text file, JSONL, JSON, or spaCy's .spacy",
+        "file_help": "A table as CSV, a text file, JSONL, JSON, or spaCy's .spacy; at most {megabytes} MB",
         "encoding": "Umlauts look wrong? How the file was saved:",
         "utf-8": "Unicode (UTF-8)",
         "cp1252": "Windows, older Excel",
@@ -50,7 +52,7 @@ WORDS = {
     },
     "de": {
         "file": "Datei mit Texten",
-        "file_help": "Eine Tabelle als CSV, eine Textdatei, JSONL, JSON oder spaCys .spacy",
+        "file_help": "CSV-Tabelle, Textdatei, JSONL, JSON oder spaCys .spacy; höchstens {megabytes} MB",
         "encoding": "Umlaute falsch? So wurde die Datei gespeichert:",
         "utf-8": "Unicode (UTF-8)",
         "cp1252": "Windows, älteres Excel",
@@ -92,7 +94,9 @@ def upload(visit: Visit, *, key: str) -> None:
     # A fresh chooser after each file: a taken one would offer itself again.
     turn = st.session_state.setdefault(f"{key}.turn", 0)
     types = [suffix.removeprefix(".") for suffix in SUFFIXES]
-    file = st.file_uploader(say("file"), type=types, help=say("file_help"), key=f"{key}.file.{turn}")
+    file = st.file_uploader(
+        say("file"), type=types, help=say("file_help", megabytes=MAX_UPLOAD), key=f"{key}.file.{turn}"
+    )
     if file is None:
         return
     content = file.getvalue()
@@ -107,7 +111,7 @@ def upload(visit: Visit, *, key: str) -> None:
     reading = _reading(visit, f"{key}.{turn}", file.name, seen, content, encoding, key)
     seen = _seen(visit, key, file.name, content, reading, encoding)
     if seen.broken:
-        st.error(plain(" ".join(part for part in (seen.broken, seen.hint) if part)))
+        st.error(plain(told_words(seen.broken, seen.hint, visit.lang)))
         return
     _show(visit, seen)
     gold = blind = False
@@ -122,7 +126,7 @@ def upload(visit: Visit, *, key: str) -> None:
                 visit.project, file.name, content, reading, encoding=encoding, gold=gold, blind=blind
             )
         except AnnoloopError as error:
-            st.error(plain(str(error)))
+            st.error(plain(told(error, visit.lang)))
             return
         st.session_state[f"{key}.added"] = added
         st.session_state[f"{key}.turn"] = turn + 1
@@ -184,7 +188,10 @@ def show_bad(visit: Visit, seen: Preview | Added) -> None:
         if len(seen.bad) > MOST_BAD_ROWS:
             st.write(say("long_rows", n=MOST_BAD_ROWS))
         names = say("line_number"), say("reason"), say("hint")
-        rows = [(row.line, row.reason, row.hint) for row in seen.bad[:MOST_BAD_ROWS]]
+        rows = [
+            (row.line, in_words(row.reason, visit.lang), advised(row.hint, visit.lang))
+            for row in seen.bad[:MOST_BAD_ROWS]
+        ]
         st.dataframe([dict(zip(names, row, strict=True)) for row in rows], hide_index=True)
 
 

@@ -38,6 +38,7 @@ class RefusedError(Exception):
 
 def routes(review: Review) -> list[BaseRoute]:
     """The routes beside Streamlit's own."""
+    from starlette.responses import RedirectResponse
     from starlette.routing import Route
 
     def route(path: str, answering: Answering) -> BaseRoute:
@@ -49,7 +50,16 @@ def routes(review: Review) -> list[BaseRoute]:
 
         return Route(path, endpoint, methods=["POST"])
 
-    return [route(ROUTE, answer_sync), route(HISTORY_ROUTE, answer_history)]
+    async def label(request: Request) -> Response:
+        # The first page lives at the root only; under its name Streamlit would say that it is not there.
+        query = f"?{request.url.query}" if request.url.query else ""
+        return RedirectResponse(f"./{query}")
+
+    return [
+        route(ROUTE, answer_sync),
+        route(HISTORY_ROUTE, answer_history),
+        Route("/label", label, methods=["GET"]),
+    ]
 
 
 async def answer_call(review: Review, request: Request, answering: Answering) -> dict[str, Any]:
