@@ -83,6 +83,8 @@ class Ground:
         self, number: int, *, wanted: int = 1, texts: list[str] | None = None, **suggested: Suggestion
     ) -> list[str]:
         """Ask about so many new texts, before all that were asked about so far; returns their names."""
+        if self.server.process.poll() is not None:
+            self.server.start()
         self.free()
         names = [f"No {next(self.made)}" for _ in texts or range(number)]
         said = texts or [f"{name} 🙂 wears Nike at Zalando." for name in names]
