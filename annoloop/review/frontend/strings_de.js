@@ -1,5 +1,9 @@
 // Every word that the page says, in German.
 
+/** A source's name; that of an LLM stays as it is. */
+const named = (source) =>
+  source === "rules" ? "Regeln" : source.replace(/^model of round (\d+)$/, "Modell der Runde $1");
+
 export const de = {
   progress: (done, all) => `${done} von ${all} fertig`,
   batch: "in dieser Runde",
@@ -27,8 +31,8 @@ export const de = {
   choices: "Kategorien",
   findLabel: "Label suchen",
   noSuchLabel: "Kein solches Label",
-  suggestedBy: (source) => `Vorschlag von ${source}`,
-  suggestedNothing: (source) => `${source} hat hier nichts gefunden`,
+  suggestedBy: (source) => `Vorschlag: ${named(source)}`,
+  suggestedNothing: (source) => `${named(source)}: hier nichts gefunden`,
   noSuggestion: "Kein Vorschlag zu diesem Text.",
   score: (percent) => `Wert ${percent} %`,
   noScore: "ohne Wert",

@@ -27,6 +27,8 @@ _GERMAN = (
     (r"saving the texts", "Die Texte werden gespeichert"),
     (r"reading (.+)", r"\1 wird gelesen"),
     (r"choosing the texts of round (\d+)", r"Die Texte für Runde \1 werden ausgewählt"),
+    (r"rules reads?", "Die Regeln lesen"),
+    (r"model of round (\d+) reads", r"Das Modell der Runde \1 liest"),
     (r"(.+) reads", r"\1 liest"),
     (r"training once more, on dev too", "Das Modell lernt noch einmal, auch aus den Texten zum Vergleichen"),
     (r"training (\S+): ([\d.]+) on dev, (\d+) s", r"Das Modell lernt (\1): \2 nach \3 s"),
