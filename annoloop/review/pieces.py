@@ -9,6 +9,7 @@ from functools import lru_cache
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
+from annoloop.review.ahead import Ahead
 from annoloop.types import Span
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ _RUN = re.compile(rf"\S{{{LONG_RUN},}}")
 _WORD = re.compile(r"[\w\u0300-\u036f\u0591-\u05c7\u0610-\u065f\u0900-\u0dff\u200c\u200d]+|[^\w\s]+")
 _UNSPACED = re.compile("[\u0e00-\U0010ffff]")
 _SPACY = threading.Lock()
+_ahead: Ahead | None = None
 
 
 def pieces(text: str, *, spans: Sequence[Span] = (), lang: str = "en") -> tuple[Piece, ...]:
@@ -48,7 +50,7 @@ def pieces(text: str, *, spans: Sequence[Span] = (), lang: str = "en") -> tuple[
 def _split(
     text: str, span_starts: tuple[int, ...], span_ends: tuple[int, ...], lang: str
 ) -> tuple[Piece, ...]:
-    tokens, graphemes = _token_offsets(text, lang), _grapheme_borders(text)
+    tokens, graphemes = token_offsets(text, lang), _grapheme_borders(text)
     borders = {0, len(text)}
     borders.update(edge for edge in (*span_starts, *span_ends) if 0 < edge < len(text))
     borders.update(edge for token in tokens for edge in token if edge in graphemes)
@@ -73,7 +75,17 @@ def _between(text: str, borders: set[int], carriers: set[int]) -> Iterable[Piece
         yield text[start:end], int(follows), start, end
 
 
-def _token_offsets(text: str, lang: str) -> list[tuple[int, int]]:
+def prepare(ahead: Ahead | None) -> None:
+    """Take tokens from `ahead` where it has them, instead of loading spaCy for them."""
+    global _ahead
+    _ahead = ahead
+
+
+def token_offsets(text: str, lang: str) -> list[tuple[int, int]]:
+    """Start and end of each token in code points, in the text's order."""
+    known = _ahead.offsets(text, lang) if _ahead else None
+    if known is not None:
+        return known
     nlp, by_rules, splits_words = _blank(lang)
     # spaCy takes no lone surrogate; another single code point in its place keeps all offsets.
     text = _SURROGATE.sub("\ufffd", text)

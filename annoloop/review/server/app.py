@@ -7,13 +7,15 @@ import importlib
 import os
 import socket
 import threading
+import time
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from annoloop.errors import AnnoloopError
-from annoloop.review.pieces import pieces
+from annoloop.review.ahead import Ahead
+from annoloop.review.pieces import LONG_TEXT, pieces, prepare
 from annoloop.review.server.calls import LOOPBACK, networks
 from annoloop.review.server.guard import Guard
 from annoloop.review.server.identity import check_oidc, secrets_file
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from streamlit.starlette import App
 
 DEFAULT_PORT = 8501
+TEXTS_AHEAD = 60
+SPACY_LATER = 6.0
+"""Seconds after which this process loads spaCy itself."""
 MAX_UPLOAD = 200
 """Megabytes of one file that somebody puts in through the page; the command line takes more."""
 
@@ -95,6 +100,7 @@ def serve(
     try:
         public = check_login(review, host)
         listener = _listen(host, port)
+        _prepare(review)
         address = public or f"http://localhost:{listener.getsockname()[1]}"
 
         def ready() -> None:
@@ -179,16 +185,26 @@ def build_app(review: Review, *, on_ready: Callable[[], None] | None = None) -> 
     )
 
 
-def _warm(review: Review) -> None:
-    """Load in another thread, while the browser fetches the page, what the first page will need.
+def _prepare(review: Review) -> None:
+    """Begin to find the first texts' tokens: while this process is still starting."""
+    if not review.is_made:
+        return
+    texts = [text for text in review.project.store.next_texts(TEXTS_AHEAD) if len(text) <= LONG_TEXT]
+    prepare(Ahead(texts, review.project.settings.project.lang) if texts else None)
 
-    That is what Streamlit looks for tables with, then the tokenizer: together more than a second.
+
+def _warm(review: Review) -> None:
+    """Load in another thread, while the browser fetches the page, what the pages will need.
+
+    First what Streamlit looks for tables with; spaCy only when the first text can be on the screen: two
+    threads that load at once hold each other up.
     """
 
     def load() -> None:
         for package in ("pandas", "pyarrow"):
             importlib.import_module(package)
         if review.is_made:
+            time.sleep(SPACY_LATER)
             pieces("warm", lang=review.project.settings.project.lang)
 
     threading.Thread(target=load, daemon=True).start()
