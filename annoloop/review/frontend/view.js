@@ -90,6 +90,8 @@ export class View {
   #show(task) {
     const { queue } = this;
     this.shown = task;
+    // Before anything changes: afterwards it would cost a layout of its own.
+    if (this.scroll.scrollTop) this.scroll.scrollTop = 0;
     this.empty.hidden = Boolean(task);
     this.desk.root.hidden = !task;
     if (this.versions) this.versions.root.hidden = !task;
@@ -106,7 +108,6 @@ export class View {
       if (!this.versions.list.length) this.editing = true;
     }
     this.#showOnDesk(task, begun, baseOf(task, queue.reopened, this.strings));
-    this.scroll.scrollTop = 0;
     if (this.desk.pane.partsDone) this.desk.pane.goToPart(this.desk.pane.currentPart);
     this.#say([...this.desk.notices.children].map((node) => node.firstChild.textContent).join(" "));
   }
