@@ -137,6 +137,7 @@ def test_the_suggestion_is_explained_compared_and_restored(tmp_path, serve, page
     assert project.store.answers_in_force()[0].annotation == suggestion.annotation
 
 
+@pytest.mark.slow
 def test_guidelines_enter_only_as_harmless_elements(tmp_path, serve, page) -> None:
     project = brands(tmp_path)
     (project.folder / "guidelines.md").write_text(
@@ -210,7 +211,9 @@ def test_a_long_text_is_answered_in_parts_and_goes_on_after_a_reload(tmp_path, s
     assert project.store.answer_count() == 1
 
 
-@pytest.mark.parametrize("how", ["404", "html", "abort"])
+@pytest.mark.parametrize(
+    "how", ["404", *(pytest.param(how, marks=pytest.mark.slow) for how in ("html", "abort"))]
+)
 def test_where_a_proxy_blocks_the_route_answers_go_over_the_socket(tmp_path, serve, page, how) -> None:
     def block(route) -> None:
         if how == "abort":
@@ -321,6 +324,7 @@ def test_a_reviewer_takes_a_version_merges_or_leaves_it_for_later(tmp_path, serv
     author.context.close()
 
 
+@pytest.mark.slow
 def test_by_keyboard_alone_no_focus_is_lost(tmp_path, serve, page) -> None:
     project = brands(tmp_path)
     visit(page, serve(project).address)

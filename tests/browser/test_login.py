@@ -147,6 +147,7 @@ def test_a_page_outside_ones_role_is_refused_and_its_python_does_not_run(tmp_pat
     assert "texts ria@example.org expert" not in ran(project)
 
 
+@pytest.mark.slow
 def test_the_name_in_the_address_follows_and_a_proxys_header_is_not_asked_of_it(
     tmp_path, serve, people
 ) -> None:
@@ -167,6 +168,7 @@ def test_the_name_in_the_address_follows_and_a_proxys_header_is_not_asked_of_it(
     assert page.foreign == [] and page.complaints == []
 
 
+@pytest.mark.slow
 def test_a_proxy_says_who_it_is_and_a_role_taken_away_ends_the_page(tmp_path, serve, people) -> None:
     project = brands(tmp_path, 'login = "proxy"' + ROLES)
     server = serve(project, before=NOTED)
@@ -184,6 +186,7 @@ def test_a_proxy_says_who_it_is_and_a_role_taken_away_ends_the_page(tmp_path, se
     assert len(ran(project)) == count
 
 
+@pytest.mark.slow
 def test_the_navigation_shares_the_window_with_the_page(tmp_path, serve, people, axe, screenshot) -> None:
     project = brands(tmp_path)
     server = serve(project)
@@ -206,6 +209,7 @@ def test_the_navigation_shares_the_window_with_the_page(tmp_path, serve, people,
         assert page.foreign == [] and page.complaints == []
 
 
+@pytest.mark.slow
 def test_what_a_blocked_route_cannot_save_goes_through_the_page_itself(tmp_path, serve, people) -> None:
     project = brands(tmp_path)
     page = people()

@@ -30,7 +30,7 @@ def opened(page, address: str, who: str, name: str):
     return page
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", [pytest.param("light", marks=pytest.mark.slow), "dark"])
 def test_both_pages_draw_their_charts_for_everybody(project, serve, people, axe, screenshot, scheme):
     server = serve(project)
     for options in ({}, {"viewport": PHONE, "locale": "de-DE"}):
@@ -65,12 +65,12 @@ def test_a_reviewer_finds_a_mistake_and_sets_the_gold_right(project, serve, page
     assert " ".join(gold.example.text.split()) == " ".join(text.split())
 
 
-def test_a_text_sent_to_review_is_open_again(project, serve, page):
+@pytest.mark.slow
+def test_a_text_sent_to_review_waits_for_a_reviewer(project, serve, page):
     server = serve(project)
     opened(page, server.address, "rita", "compare")
-    before = project.store.progress().open
     page.get_by_role("button", name="Send to review").nth(1).click()
-    until(lambda: project.store.progress().open == before + 1, "one more open question")
+    until(lambda: project.store.progress().differ == 1, "a text to settle")
 
 
 def test_an_expert_sees_totals_and_only_the_own_pace(project, serve, page):

@@ -198,6 +198,7 @@ def test_two_annotators_never_get_the_same_text(tmp_path, serve, chromium) -> No
     assert not by["ben"] & by["eva"]
 
 
+@pytest.mark.slow
 def test_a_closed_tab_leaves_its_texts_to_the_next_and_a_second_gets_others(tmp_path, serve, page) -> None:
     project, _ = brands(tmp_path, 30)
     address = serve(project).address
@@ -215,6 +216,7 @@ def test_a_closed_tab_leaves_its_texts_to_the_next_and_a_second_gets_others(tmp_
     assert {on_screen(third), on_screen(second)} == shown
 
 
+@pytest.mark.slow
 def test_an_empty_project_says_which_command_comes_next(tmp_path, serve, page) -> None:
     project = Project.create(tmp_path / "p", kind="ner", labels=["BRAND"], lang="en")
     page.goto(serve(project).address)

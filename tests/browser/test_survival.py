@@ -267,6 +267,7 @@ def test_a_locked_database_is_said_and_all_is_saved_after_it(ground: Ground, tab
     holds(ground, seat)
 
 
+@pytest.mark.slow
 def test_a_disk_that_takes_no_more_is_said_and_all_is_saved_after_it(ground: Ground, tab) -> None:
     ground.ask(20)
     seat = tab("disk").press("aa").saved()
@@ -382,6 +383,7 @@ def test_two_on_one_text_are_both_kept_and_come_to_the_reviewer(ground: Ground, 
     assert (first.page.complaints, second.page.complaints) == ([], [])
 
 
+@pytest.mark.slow
 def test_undo_after_a_model_was_trained_on_the_answer(ground: Ground, tab) -> None:
     ground.ask(5)
     seat = tab("undo")
@@ -449,6 +451,7 @@ def test_labels_renamed_and_removed_under_an_open_text(ground: Ground, tab) -> N
     assert (seat.page.complaints, seat.dialogs) == ([], [])
 
 
+@pytest.mark.slow
 def test_the_later_answer_counts_though_the_clock_was_set_back(ground: Ground, tab) -> None:
     ground.ask(40)
     # On another computer, whose clock is behind and whose page is open all the time.
@@ -490,6 +493,7 @@ def test_without_storage_the_page_warns_and_saves(ground: Ground, sit, how: str)
     holds(ground, seat)
 
 
+@pytest.mark.slow
 def test_storage_that_fills_up_loses_nothing_that_it_holds(ground: Ground, sit) -> None:
     ground.ask(20)
     seat = sit("quota").press("a").saved()
