@@ -124,24 +124,3 @@ def test_a_pattern_is_tried_and_saved(page, start_server, labelled):
     assert [json.loads(line) for line in lines] == [{"label": "Aufzug", "pattern": "Aufzug"}]
     assert not page.foreign
     assert not page.complaints
-
-
-@pytest.mark.slow
-def test_the_pages_are_accessible(people, axe, start_server, labelled):
-    write_rows(labelled.patterns, [{"label": "Aufzug", "pattern": "Aufzug"}])
-    address = start_server(labelled.folder).address
-    page = people()
-    found = []
-    waits = {"start": "Begin", "texts": "Texts found: 61", "rules": "Measured on"}
-    for name, shown in waits.items():
-        page.goto(f"{address}/{name}")
-        expect(page.get_by_text(shown).first).to_be_visible()
-        page.wait_for_timeout(800)
-        found += [(name, line) for line in axe(page)]
-    page.goto(f"{address}/texts")
-    page.get_by_text("Guidelines", exact=True).click()
-    expect(page.get_by_label("What belongs to which label")).to_be_visible()
-    found += [("guidelines", line) for line in axe(page)]
-    # Streamlit's own file chooser is a focusable section that calls itself presentation.
-    found = [(name, line) for name, line in found if "stFileUploaderDropzone" not in line]
-    assert not found, "\n".join(map(str, found))

@@ -49,6 +49,10 @@ _STYLE = """<style>
 [data-testid="stHeader"] {{ display: {header}; height: var(--annoloop-top); min-height: var(--annoloop-top) }}
 @media (max-width: 700px) {{ :root {{ --annoloop-top: min({top}, 2.25rem) }} }}
 [data-testid="stAppDeployButton"], [data-testid="stMainMenu"] {{ display: none }}
+[data-testid="stApp"] :is(a, button, summary):focus-visible {{
+  outline: 3px solid currentColor !important; outline-offset: 1px
+}}
+[data-testid="stMain"]:focus-visible {{ outline: 3px solid currentColor; outline-offset: -3px }}
 </style>"""
 
 _FULL_STYLE = """<style>
@@ -68,9 +72,6 @@ _READING_STYLE = """<style>
 [data-testid="stMainBlockContainer"] h3 { font-size: 1.15rem; padding: .5rem 0 .25rem }
 [data-testid="stCaptionContainer"] { color: inherit; opacity: .85 }
 [data-testid="InputInstructions"], [data-testid="stFileUploaderDropzoneInstructions"] { display: none }
-a:focus-visible, button:focus-visible, summary:focus-visible {
-  outline: 3px solid var(--st-link-color, currentColor); outline-offset: 2px
-}
 </style>"""
 
 
@@ -83,12 +84,12 @@ def main() -> None:
     who = entry.who_is_here(review)
     if who is None:
         show_alone(lambda: entry.show_login(review, lang))
-        return
-    role = review.role(who)
-    if role is None:
+    elif (role := review.role(who)) is None:
         show_alone(lambda: entry.show_stranger(review, who, lang))
-        return
-    show_pages(Visit(review, who, role, lang))
+    else:
+        show_pages(Visit(review, who, role, lang))
+    # Last, since it takes a line of the page.
+    st.components.v2.component("annoloop.language", js="language.js")(key="language", data=lang)
 
 
 def show_pages(visit: Visit) -> None:

@@ -18,9 +18,16 @@ from annoloop.steps.add import Added, Reading
 SHOWN_CHARACTERS = 300
 MOST_BAD_ROWS = 200
 
+# Streamlit's button says "Upload" in every language; its words give way to ours.
+_BUTTON = """<style>
+[data-testid="stFileUploaderDropzone"] > span button p {{ font-size: 0 }}
+[data-testid="stFileUploaderDropzone"] > span button p::after {{ content: "{words}"; font-size: .875rem }}
+</style>"""
+
 WORDS = {
     "en": {
         "file": "File with texts",
+        "choose": "Choose a file",
         "file_help": "A table as CSV, a text file, JSONL, JSON, or spaCy's .spacy; at most {megabytes} MB",
         "encoding": "Umlauts look wrong? How the file was saved:",
         "utf-8": "Unicode (UTF-8)",
@@ -52,6 +59,7 @@ WORDS = {
     },
     "de": {
         "file": "Datei mit Texten",
+        "choose": "Datei wählen",
         "file_help": "CSV-Tabelle, Textdatei, JSONL, JSON oder spaCys .spacy; höchstens {megabytes} MB",
         "encoding": "Umlaute falsch? So wurde die Datei gespeichert:",
         "utf-8": "Unicode (UTF-8)",
@@ -93,6 +101,7 @@ def upload(visit: Visit, *, key: str) -> None:
         tell_added(visit, done)
     # A fresh chooser after each file: a taken one would offer itself again.
     turn = st.session_state.setdefault(f"{key}.turn", 0)
+    st.html(_BUTTON.format(words=say("choose")))
     types = [suffix.removeprefix(".") for suffix in SUFFIXES]
     file = st.file_uploader(
         say("file"), type=types, help=say("file_help", megabytes=MAX_UPLOAD), key=f"{key}.file.{turn}"
