@@ -346,7 +346,7 @@ def _chart(kept: Sequence[PatternReport], patterns: Sequence[Pattern], say: Say)
             order=alt.Order("place:Q"),
             tooltip=[alt.Tooltip("pattern:N", title=" "), "what:N", alt.Tooltip("matches:Q", title=" ")],
         )
-        .properties(height=110 + 22 * len(order))
+        .properties(height=150 + 22 * len(order))
     )
     return chart
 
