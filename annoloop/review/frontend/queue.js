@@ -167,10 +167,11 @@ export class Queue {
     if (request.fetch) this.fetching = false;
     this.drafts.saved(request.drafts || [], reply.drafted || []);
     if (anew) {
-      // The text on the screen stays, also where others have it by now: a key is never for another one.
-      const shown = this.tasks.slice(0, 1).map((task) => reply.tasks.find((t) => t.task_hash === task.task_hash) || task);
+      const still = this.tasks[0] && reply.tasks.findIndex((t) => t.task_hash === this.tasks[0].task_hash);
+      const fresh = [...reply.tasks];
+      if (still > 0) fresh.unshift(...fresh.splice(still, 1));
       this.tasks = [];
-      this.#add([...shown, ...reply.tasks]);
+      this.#add(fresh);
     } else {
       // What others have by now goes, but for the text that is being looked at.
       const gone = new Set(reply.gone || []);
