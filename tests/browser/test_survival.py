@@ -295,7 +295,10 @@ def test_ten_minutes_offline_while_others_get_the_texts(ground: Ground, sit) -> 
     away.press("axax").until_state("offline")
     away.page.clock.fast_forward("11:00")
     ground.free()
-    here = sit("here").press("x" * 8).saved()
+    here = sit("here")
+    for _ in range(4):
+        # Near the end a window holds few texts: no faster than they come.
+        here.press("xx").saved()
     assert {name for name, _ in here.seen} & {name for name, _ in away.seen}
     away.press("a")
     assert "5 kept in this browser" in away.words
