@@ -179,6 +179,7 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str,
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     added = 0
     for row in rows:
-        statement = dialect.insert(table).values(row).on_conflict_do_nothing()
-        added += connection.execute(statement).rowcount
+        statement = dialect.insert(table).inline().values(row).on_conflict_do_nothing()
+        # Of an insert SQLAlchemy tells how many rows went in only when it is asked.
+        added += connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
     return added

@@ -57,7 +57,7 @@ class LedgerCache(ResponseCache):
 
     def __init__(self, database: Database, *, run: str, purpose: str, round: int | None) -> None:
         super().__init__(database)
-        self._whose = {"run": run, "purpose": purpose, "round": round}
+        self._whose: dict[str, Any] = {"run": run, "purpose": purpose, "round": round}
 
     def put(self, key: str, response: Mapping[str, Any]) -> None:
         """Keep an answer and the calls behind it (its "calls", as `LLMCall`s) together, or neither.
@@ -163,11 +163,22 @@ def _count(condition: Any) -> Any:
 
 
 def _spend(purpose: str, number: int | None, model: str, *sums: Any) -> Spend:
-    # PostgreSQL sums whole numbers to decimals.
-    *counts, cost, unpriced, milliseconds = sums
-    whole = [int(value) for value in counts]
-    known = None if cost is None else float(cost)
-    return Spend(purpose, number, text_from_cell(model), *whole, known, int(unpriced), int(milliseconds))
+    # PostgreSQL sums whole numbers to decimals: int() undoes that.
+    texts, calls, answers, prompt, cached, completion, cost, unpriced, milliseconds = sums
+    return Spend(
+        purpose=purpose,
+        round=number,
+        model=text_from_cell(model),
+        texts=texts,
+        calls=calls,
+        answers=answers,
+        prompt_tokens=int(prompt),
+        cached_tokens=int(cached),
+        completion_tokens=int(completion),
+        cost=None if cost is None else float(cost),
+        unpriced=unpriced,
+        milliseconds=int(milliseconds),
+    )
 
 
 def _texts(connection: Connection, hashes: Sequence[str]) -> list[str]:

@@ -32,7 +32,7 @@ def suggestion_to_json(suggestion: Suggestion | None) -> str | None:
     if suggestion is None:
         return None
     annotation = annotation_to_json(suggestion.annotation)
-    value = {"annotation": annotation, "score": suggestion.score, "source": suggestion.source}
+    value: dict[str, Any] = {"annotation": annotation, "score": suggestion.score, "source": suggestion.source}
     if suggestion.reason:
         value["reason"] = suggestion.reason
     if suggestion.unplaced:

@@ -1,6 +1,7 @@
 """The ledger of LLM calls, blind duels of annotations, proposed patterns and what people made of them."""
 
 import json
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -62,7 +63,7 @@ def _before(calls: sa.Table) -> None:
         last = rows[-1][0]
 
 
-def _call(key: str, response: dict) -> dict:
+def _call(key: str, response: dict[str, Any]) -> dict[str, Any]:
     return {
         "key": key,
         "at": 0,
