@@ -72,7 +72,9 @@ def annotate(
     if block.get("@llm_tasks", "auto") not in OWN_TASKS:
         from annoloop.llm.foreign import annotate_with_task
 
-        yield from annotate_with_task(asked, model, block=block, scheme=scheme, lang=lang)
+        yield from annotate_with_task(
+            asked, model, block=block, scheme=scheme, lang=lang, allow_remote=allow_remote
+        )
         return
     question = make_question(
         block,
@@ -149,6 +151,11 @@ def check_llm(config: Mapping[str, Any], *, allow_remote: str = "loopback", conn
     Raises:
         LLMError: no LLM is configured, texts may not go there, or something is missing, with what to do.
     """
+    task = config.get("task") or {}
+    if task.get("@llm_tasks", "auto") not in OWN_TASKS:
+        from annoloop.llm.foreign import refuse_nested
+
+        refuse_nested(task, allow_remote)
     if not is_own_model(config):
         _refuse_foreign(config, allow_remote)
         return
