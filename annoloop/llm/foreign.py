@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -9,7 +10,7 @@ from annoloop.corpus.spacy_io import from_doc
 from annoloop.errors import LLMError
 from annoloop.llm.answers import Answer, AnswerCache, LLMResult, Malformed, MemoryCache, Prompt, call_key
 from annoloop.llm.chat import checked
-from annoloop.llm.endpoint import scrub, silence_logging
+from annoloop.llm.endpoint import OnSend, Sent, scrub, silence_logging
 from annoloop.types import Annotation, Example, LabelScheme
 
 T = TypeVar("T")
@@ -31,8 +32,11 @@ class Asks(Protocol):
 class ForeignModel:
     """Any model of spacy-llm's registry, asked one prompt at a time: one failure costs one document."""
 
-    def __init__(self, block: Mapping[str, Any], *, cache: AnswerCache | None = None) -> None:
+    def __init__(
+        self, block: Mapping[str, Any], *, cache: AnswerCache | None = None, on_send: OnSend | None = None
+    ) -> None:
         self.block = dict(block)
+        self._on_send = on_send
         self.cache: AnswerCache = cache if cache is not None else MemoryCache()
         self._call: Callable[[Iterable[Iterable[Any]]], Iterable[Iterable[Any]]] | None = None
 
@@ -58,6 +62,7 @@ class ForeignModel:
     def _ask(self, prompt: Prompt, key: str) -> Answer:
         if self._call is None:
             self._call = _resolved("llm_models", self.block, "model")
+        self._tell(prompt, key)
         try:
             content = str(next(iter(next(iter(self._call([[prompt]]))))))
         except Exception as error:  # whatever a foreign model raises, it costs this document only
@@ -65,6 +70,14 @@ class ForeignModel:
         answer = _checked(prompt, content, key=key)
         self.cache.put(key, {**answer.kept(), "model": str(self.block["@llm_models"]), "prompt": str(prompt)})
         return answer
+
+    def _tell(self, prompt: Prompt, key: str) -> None:
+        """Say what is about to be sent; where to, only the model knows."""
+        if self._on_send is None:
+            return
+        name = str(self.block["@llm_models"])
+        about = {"model": name, "key": key, "characters": len(prompt), **prompt.about}
+        self._on_send(Sent(at=time.time(), address=None, host=name, reach="public", size=None, about=about))
 
 
 def _checked(prompt: Prompt, content: str, *, key: str, cached: bool = False) -> Answer:
@@ -128,8 +141,11 @@ def annotate_with_task(
     scheme: LabelScheme,
     lang: str,
     allow_remote: str = "loopback",
+    about: Callable[[Example], Mapping[str, Any]] = lambda _: {},
 ) -> Iterator[LLMResult]:
     """Ask about each text with a task of spacy-llm; labels and definitions are the scheme's unless given.
+
+    `about` says what is recorded of a question beside its address.
 
     Raises:
         LLMError: there is no such task, it would reach farther than `allow_remote`, or the model cannot
@@ -161,7 +177,9 @@ def annotate_with_task(
             prompts, shards = list(made[0]), list(made[1])
             parts[example.input_hash] = (shards, [None] * len(prompts))
             for number, prompt in enumerate(prompts):
-                yield (example, number), as_prompt(prompt)
+                ours = as_prompt(prompt)
+                ours.about = about(example)
+                yield (example, number), ours
 
     for (example, number), answer in model.ask_all(questions()):
         shards, answers = parts[example.input_hash]

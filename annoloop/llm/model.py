@@ -212,7 +212,8 @@ class OpenAIModel:
         """What is recorded of a question beside its address."""
         if self.on_send is None:
             return {}
-        return {"model": self.settings.label, "key": self.key(prompt), **prompt.about}
+        told = {"model": self.settings.label, "key": self.key(prompt), "characters": len(prompt)}
+        return {**told, **prompt.about}
 
     def _open(self, workers: int) -> Chat:
         settings = self.settings
