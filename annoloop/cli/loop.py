@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from annoloop.cli import consent
 from annoloop.cli.console import Narrator, narrating, print_json
 from annoloop.cli.options import AsJson, ProjectFolder
 
@@ -38,6 +39,7 @@ def loop(
         bool | None,
         typer.Option("--wait/--no-wait", help="Wait for people's answers; by default in a terminal."),
     ] = None,
+    yes: consent.Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Run the whole loop from where it stands: rules, questions, rounds, the gate, the wheel."""
@@ -46,6 +48,7 @@ def loop(
     from annoloop.steps.progress import recorded
 
     opened = Project.open(project)
+    consent.ask(opened, yes)
     expert = _oracle(opened, oracle, text_column, label_column)
     with (
         narrating(to_stderr=as_json) as narrator,

@@ -66,6 +66,8 @@ class Sent:
     about: Mapping[str, Any]
 
 
+OnOpen = Callable[[Reach], None]
+"""Called with the reach of a server before it is opened; raises where it must not be."""
 OnSend = Callable[[Sent], None]
 _about: ContextVar[Mapping[str, Any] | None] = ContextVar("annoloop.llm.about", default=None)
 

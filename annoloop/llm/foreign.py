@@ -10,7 +10,7 @@ from annoloop.corpus.spacy_io import from_doc
 from annoloop.errors import LLMError
 from annoloop.llm.answers import Answer, AnswerCache, LLMResult, Malformed, MemoryCache, Prompt, call_key
 from annoloop.llm.chat import checked
-from annoloop.llm.endpoint import OnSend, Sent, scrub, silence_logging
+from annoloop.llm.endpoint import OnOpen, OnSend, Sent, scrub, silence_logging
 from annoloop.types import Annotation, Example, LabelScheme
 
 T = TypeVar("T")
@@ -33,9 +33,15 @@ class ForeignModel:
     """Any model of spacy-llm's registry, asked one prompt at a time: one failure costs one document."""
 
     def __init__(
-        self, block: Mapping[str, Any], *, cache: AnswerCache | None = None, on_send: OnSend | None = None
+        self,
+        block: Mapping[str, Any],
+        *,
+        cache: AnswerCache | None = None,
+        on_open: OnOpen | None = None,
+        on_send: OnSend | None = None,
     ) -> None:
         self.block = dict(block)
+        self._on_open = on_open
         self._on_send = on_send
         self.cache: AnswerCache = cache if cache is not None else MemoryCache()
         self._call: Callable[[Iterable[Iterable[Any]]], Iterable[Iterable[Any]]] | None = None
@@ -61,6 +67,8 @@ class ForeignModel:
 
     def _ask(self, prompt: Prompt, key: str) -> Answer:
         if self._call is None:
+            if self._on_open is not None:
+                self._on_open("public")
             self._call = _resolved("llm_models", self.block, "model")
         self._tell(prompt, key)
         try:

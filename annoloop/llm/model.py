@@ -25,6 +25,7 @@ from annoloop.llm.chat import Chat, checked
 from annoloop.llm.dialect import dialect_of
 from annoloop.llm.endpoint import (
     Endpoint,
+    OnOpen,
     OnSend,
     allowed_endpoint,
     api_key,
@@ -114,9 +115,15 @@ class OpenAIModel:
     """
 
     def __init__(
-        self, settings: ModelSettings, *, cache: AnswerCache | None = None, on_send: OnSend | None = None
+        self,
+        settings: ModelSettings,
+        *,
+        cache: AnswerCache | None = None,
+        on_open: OnOpen | None = None,
+        on_send: OnSend | None = None,
     ) -> None:
         self.settings = settings
+        self.on_open = on_open
         self.on_send = on_send
         self.cache: AnswerCache = cache if cache is not None else MemoryCache()
         self._cache_lock = threading.Lock()
@@ -225,6 +232,8 @@ class OpenAIModel:
             address = f"the local model's process ({server.base_url})"
         else:
             endpoint = allowed_endpoint(settings.base_url, settings.allow_remote)
+            if self.on_open is not None:
+                self.on_open(endpoint.reach)
             name = str(settings.name)
             key = api_key(endpoint, settings.api_key_env)
             address = settings.base_url
