@@ -9,6 +9,7 @@ from annoloop.errors import BlindnessError, LLMError
 from annoloop.hashing import input_hash
 from annoloop.llm.answers import AnswerCache, LLMResult, Prompt
 from annoloop.llm.asking import OWN_TASKS, make_question, result_of
+from annoloop.llm.budget import Budget, Rehearsal
 from annoloop.llm.endpoint import REACHES, OnOpen, OnSend, check_answers
 from annoloop.llm.model import ModelSettings, OpenAIModel, model_settings
 from annoloop.llm.prompting import version_number
@@ -48,6 +49,7 @@ def annotate(
     guidelines: str | None = None,
     lang: str = "en",
     redactor: Redactor | None = None,
+    budget: Budget | Rehearsal | None = None,
     on_open: OnOpen | None = None,
     on_send: OnSend | None = None,
 ) -> Iterator[LLMResult]:
@@ -58,6 +60,7 @@ def annotate(
     `config` is the resolved `[llm]` block: {"model": {"@llm_models": ...}, "task": {"@llm_tasks": ...}}, also
     with models and tasks of spacy-llm. Held-out texts may be asked about; what is shown may not be held out.
     The LLM sees every text, example and guideline as `redactor` masks it; results are about the originals.
+    What the run may cost is `budget`'s; with a rehearsal in its place nothing is asked, all is counted.
     `on_open` is told how far the server is away before it is opened, which happens at the first text whose
     answer is not kept; `on_send` of each request before it leaves. Where they raise, nothing is sent.
 
@@ -75,7 +78,7 @@ def annotate(
             f"llm -> include_reason: {block['@llm_tasks']} gives no reasons",
             hint=f"set it to false, or use {OWN_TASKS[1]} or {OWN_TASKS[2]}",
         )
-    model = _model(config, allow_remote, cache, on_open, on_send)
+    model = _model(config, allow_remote, cache, budget, on_open, on_send)
     embedded = isinstance(model, OpenAIModel) and model.settings.embedded
     shots = tuple(
         Shot(masking.text(shot.text), shot.annotation)
@@ -107,7 +110,7 @@ def annotate(
 
     def prompt(example: Example) -> Prompt:
         made = question.prompt(example.text)
-        made.about = masking.about(example)
+        made.about = {**masking.about(example), "template": question.version}
         return made
 
     for example, answer in model.ask_all((example, prompt(example)) for example in asked):
@@ -118,16 +121,17 @@ def _model(
     config: Mapping[str, Any],
     allow_remote: str,
     cache: AnswerCache | None,
+    budget: Budget | Rehearsal | None,
     on_open: OnOpen | None,
     on_send: OnSend | None,
 ) -> Any:
     if is_own_model(config):
         settings = _settings(config, allow_remote)
-        return OpenAIModel(settings, cache=cache, on_open=on_open, on_send=on_send)
+        return OpenAIModel(settings, cache=cache, budget=budget, on_open=on_open, on_send=on_send)
     _refuse_foreign(config, allow_remote)
     from annoloop.llm.foreign import ForeignModel
 
-    return ForeignModel(config["model"], cache=cache, on_open=on_open, on_send=on_send)
+    return ForeignModel(config["model"], cache=cache, budget=budget, on_open=on_open, on_send=on_send)
 
 
 def describe(config: Mapping[str, Any], scheme: LabelScheme, *, lang: str = "en") -> str:

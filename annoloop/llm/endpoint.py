@@ -294,6 +294,11 @@ def _httpx() -> Any:
     return importlib.import_module(base.__module__.split(".")[0])
 
 
+def response_type() -> Any:
+    """What `openai` gives back of a request as it came, unread."""
+    return _httpx().Response
+
+
 def _pinned_transport(
     endpoint: Endpoint, *, send_key: bool, workers: int, on_send: OnSend | None = None
 ) -> Any:

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 from annoloop.corpus.spacy_io import from_doc
 from annoloop.errors import LLMError
 from annoloop.llm.answers import Answer, AnswerCache, LLMResult, Malformed, MemoryCache, Prompt, call_key
+from annoloop.llm.budget import Budget, Rehearsal
 from annoloop.llm.chat import checked
 from annoloop.llm.endpoint import OnOpen, OnSend, Sent, scrub, silence_logging
 from annoloop.types import Annotation, Example, LabelScheme
@@ -37,10 +38,12 @@ class ForeignModel:
         block: Mapping[str, Any],
         *,
         cache: AnswerCache | None = None,
+        budget: Budget | Rehearsal | None = None,
         on_open: OnOpen | None = None,
         on_send: OnSend | None = None,
     ) -> None:
         self.block = dict(block)
+        self._budget = budget
         self._on_open = on_open
         self._on_send = on_send
         self.cache: AnswerCache = cache if cache is not None else MemoryCache()
@@ -50,14 +53,28 @@ class ForeignModel:
         """Answers in the order of the questions.
 
         Raises:
-            LLMError: the model cannot be made, or fails at several documents in a row.
+            LLMError: the model cannot be made, fails at several documents in a row, or there is a limit of
+                money, which nobody could keep: what it costs is not known.
         """
+        if isinstance(self._budget, Budget) and self._budget.max_cost is not None:
+            raise LLMError(
+                f"llm -> max_cost is {self._budget.max_cost:g}, and what {self.block['@llm_models']} "
+                "costs is not known: nothing was sent",
+                hint="use annoloop.OpenAI.v1 with its prices, or set max_cost = null",
+            )
         failed = 0
         for item, prompt in questions:
             key = call_key("spacy-llm", str(self.block["@llm_models"]), self.block, prompt)
             kept = self.cache.get(key)
+            rehearsal = self._budget if isinstance(self._budget, Rehearsal) else None
             if kept is not None:
+                if rehearsal:
+                    rehearsal.kept += 1
                 yield item, _checked(prompt, str(kept["content"]), key=key, cached=True)
+                continue
+            if rehearsal:
+                rehearsal.note(len(prompt), None)
+                yield item, Answer("", status="not_sent", key=key, reason="nothing was sent")
                 continue
             answer = self._ask(prompt, key)
             yield item, answer

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Select, case, cast, delete, exists, func, insert, select
+from sqlalchemy import (
+    Connection,
+    Integer,
+    Select,
+    bindparam,
+    case,
+    cast,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 
-from annoloop.store.engine import Database, insert_new
+from annoloop.store.engine import Database
 from annoloop.store.results import ResponseCache
 from annoloop.store.rows import dump, example_from_row, text_from_cell, text_to_cell
 from annoloop.store.schema import examples, llm_calls, llm_responses
@@ -20,6 +33,16 @@ ANSWERED = ("ok", "refusal", "malformed")
 """Statuses of calls that brought an answer, which may have cost something."""
 
 _FIELDS = tuple(LLMCall.__slots__)
+
+# Made once: of a short statement, making it takes longer than running it.
+_KEPT = select(llm_responses.c.key, llm_responses.c.response).where(
+    llm_responses.c.key.in_(bindparam("keys", expanding=True))
+)
+_NEW_ANSWERS = {
+    "sqlite": sqlite.insert(llm_responses).inline().on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(llm_responses).inline().on_conflict_do_nothing(),
+}
+_NEW_CALLS = insert(llm_calls).inline()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,26 +82,39 @@ class LedgerCache(ResponseCache):
         super().__init__(database)
         self._whose: dict[str, Any] = {"run": run, "purpose": purpose, "round": round}
 
+    def get_many(self, keys: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        """The answers under these keys, as far as they are kept."""
+        found: dict[str, Mapping[str, Any]] = {}
+        if not keys:
+            return found
+        with self._database.reading() as connection:
+            for part in chunks(keys):
+                rows = connection.execute(_KEPT, {"keys": part}).all()
+                found.update((key, json.loads(cell)) for key, cell in rows)
+        return found
+
     def put(self, key: str, response: Mapping[str, Any]) -> None:
-        """Keep an answer and the calls behind it (its "calls", as `LLMCall`s) together, or neither.
+        """Keep an answer and the calls behind it (its "calls", as `LLMCall`s) together, or neither."""
+        answer = {name: value for name, value in response.items() if name != "calls"}
+        self.put_many({key: answer}, response.get("calls") or ())
+
+    def put_many(self, answers: Mapping[str, Mapping[str, Any]], calls: Sequence[LLMCall]) -> None:
+        """Keep answers by key and calls together, or nothing: one transaction, however many.
 
         The first answer under a key stays; the calls are kept whatever became of theirs.
         """
-        answer = {name: value for name, value in response.items() if name != "calls"}
+        kept = [{"key": key, "response": dump(dict(answer))} for key, answer in answers.items()]
+        rows = [{**_row(call), **self._whose} for call in calls]
         with self._database.writing() as connection:
-            insert_new(connection, llm_responses, [{"key": key, "response": dump(answer)}])
-            self._add(connection, response.get("calls") or ())
+            if kept:
+                connection.execute(_NEW_ANSWERS[connection.dialect.name], kept)
+            if rows:
+                connection.execute(_NEW_CALLS, rows)
 
     def note(self, calls: Sequence[LLMCall]) -> None:
         """Keep calls that brought no answer to keep."""
         if calls:
-            with self._database.writing() as connection:
-                self._add(connection, calls)
-
-    def _add(self, connection: Connection, calls: Iterable[LLMCall]) -> None:
-        rows = [_row(replace(call, **self._whose)) for call in calls]
-        if rows:
-            connection.execute(insert(llm_calls), rows)
+            self.put_many({}, calls)
 
 
 class LedgerTables(Database):
