@@ -8,11 +8,21 @@ from typing import Any, Protocol, TypeVar
 
 from annoloop.corpus.spacy_io import from_doc
 from annoloop.errors import LLMError
-from annoloop.llm.answers import Answer, AnswerCache, LLMResult, Malformed, MemoryCache, Prompt, call_key
+from annoloop.llm.answers import (
+    PAID,
+    Answer,
+    AnswerCache,
+    LLMResult,
+    Malformed,
+    MemoryCache,
+    Prompt,
+    call_key,
+    keep_answers,
+)
 from annoloop.llm.budget import Budget, Rehearsal
 from annoloop.llm.chat import checked
 from annoloop.llm.endpoint import OnOpen, OnSend, Sent, scrub, silence_logging
-from annoloop.types import Annotation, Example, LabelScheme
+from annoloop.types import Annotation, Example, LabelScheme, LLMCall
 
 T = TypeVar("T")
 
@@ -88,12 +98,29 @@ class ForeignModel:
                 self._on_open("public")
             self._call = _resolved("llm_models", self.block, "model")
         self._tell(prompt, key)
+        at, began = time.time_ns() // 1000, time.monotonic()
         try:
             content = str(next(iter(next(iter(self._call([[prompt]]))))))
+            answer = _checked(prompt, content, key=key)
         except Exception as error:  # whatever a foreign model raises, it costs this document only
-            return Answer("", status="failed", key=key, reason=_said(error))
-        answer = _checked(prompt, content, key=key)
-        self.cache.put(key, {**answer.kept(), "model": str(self.block["@llm_models"]), "prompt": str(prompt)})
+            answer = Answer("", status="failed", key=key, reason=_said(error))
+        answer.milliseconds = round((time.monotonic() - began) * 1000)
+        name = str(self.block["@llm_models"])
+        # What its server said, and what that cost, only the model knows.
+        call = LLMCall(
+            key,
+            at,
+            endpoint=name,
+            reach="public",
+            model=name,
+            status=answer.status,
+            milliseconds=answer.milliseconds,
+            characters=len(prompt),
+            input_hash=prompt.about.get("input_hash"),
+            redaction=prompt.about.get("redaction", ""),
+        )
+        kept = {key: {**answer.kept(), "model": name, "prompt": str(prompt)}}
+        keep_answers(self.cache, kept if answer.status in PAID else {}, [call])
         return answer
 
     def _tell(self, prompt: Prompt, key: str) -> None:
