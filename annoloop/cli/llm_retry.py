@@ -16,7 +16,7 @@ def retry(
     project: ProjectFolder,
     malformed: Annotated[
         bool,
-        typer.Option("--malformed", help="Also where its answer was not what was asked for; paid again."),
+        typer.Option("--malformed", help="Also where its answer was not what was asked; paid again."),
     ] = False,
     refused: Annotated[
         bool, typer.Option("--refused", help="Also where it refused to answer; paid again.")

@@ -71,6 +71,12 @@ class Budget:
         """Money spent; where a server did not tell its tokens, what the request could cost at most."""
         return self._spent
 
+    @property
+    def told(self) -> str:
+        """Why nothing more is asked, in words."""
+        limit = "" if self.max_cost is None else f" = {self.max_cost:g}"
+        return f"the next call could pass max_cost{limit}, {self._spent:.4f} is spent"
+
     def reserve(self, most: float) -> bool:
         """Put aside what a request can cost; False, for good, where that would pass the limit.
 

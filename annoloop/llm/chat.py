@@ -113,7 +113,7 @@ class Chat:
             Stopped: `stop` was set meanwhile.
         """
         if self._budget.exhausted:
-            return Answer("", status="budget", key=key, reason=_BUDGET)
+            return Answer("", status="budget", key=key, reason=self._budget.told)
         talk = Talk(prompt, key)
         content, parsed = "", None
         try:
@@ -121,7 +121,7 @@ class Chat:
         except _GaveUpError as error:
             status, reason = "failed", str(error)
         except _OverBudgetError:
-            status, reason = "budget", _BUDGET
+            status, reason = "budget", self._budget.told
         except (LLMError, Stopped):
             self._note(talk.calls)
             raise
@@ -364,7 +364,6 @@ class Chat:
             raise Stopped
 
 
-_BUDGET = "the run's max_cost is used up"
 _FATAL_HINT = "see llm -> model: base_url, name and api_key_env"
 
 

@@ -262,7 +262,7 @@ class OpenAIModel:
             reach=reach,
             model=self.settings.label,
             parameters=self.parameters,
-            price=prices and prices.to_json(),
+            price=None if prices is None else prices.to_json(),
         )
 
     @property

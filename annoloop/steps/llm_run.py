@@ -132,8 +132,8 @@ def estimate_run(
     found = estimate(
         rehearsal,
         prices,
-        characters_per_token=ratios and ratios.characters_per_token,
-        completion_tokens=ratios and ratios.completion_tokens,
+        characters_per_token=None if ratios is None else ratios.characters_per_token,
+        completion_tokens=None if ratios is None else ratios.completion_tokens,
     )
     return RunEstimate(
         model=label,

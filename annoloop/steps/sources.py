@@ -205,7 +205,7 @@ def ask_source(
     if unasked:
         raise LLMError(
             f"{source.name} was not asked about {len(unasked)} of {len(examples)} texts: {unasked[0]}",
-            hint="what was answered is kept, and the next run goes on from there; [llm] max_cost is the limit",
+            hint="what was answered is kept, the next run goes on from there; the limit is [llm] max_cost",
         )
     return said
 

@@ -18,7 +18,7 @@ _budgets: WeakKeyDictionary[Store, Budget] = WeakKeyDictionary()
 
 
 def budget_of(project: Project) -> Budget:
-    """The money of this run: what suggests, judges and annotates in one process spends from one `max_cost`."""
+    """The money of this run: what suggests, judges and annotates in one process has one `max_cost`."""
     from annoloop.llm.budget import Budget
 
     if project.store not in _budgets:
