@@ -129,11 +129,17 @@ _RAW = {
 }
 
 
+def digest(prompt: str) -> str:
+    """What the log calls a prompt."""
+    return hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
 class Drawn:
     """What a process of its own answers: the same to the same prompt asked for the same time.
 
     Faults are drawn by the seed, the prompt and how often it was asked, so that a repeat can succeed. Each
-    line of `log` is one request that was decided on: when, the prompt's digest, what became of it.
+    line of `log` is one request that was decided on: when, the digests of all its turns and of the question
+    that they began with, what became of it.
     """
 
     def __init__(self, answer: str, *, latency: float, faults: float, seed: int, log: Path | None) -> None:
@@ -142,22 +148,27 @@ class Drawn:
         self.seed = seed
         self.log = log.open("a", buffering=1, encoding="utf-8") if log else None
         self.times: Counter[str] = Counter()
+        self.turns = 0
         replies = {**_RAW, "ok": Reply(answer)}
         self.wire = {kind: _wire(reply) for kind, reply in replies.items()}
 
-    def kind(self, body: bytes) -> tuple[str, str]:
-        """The digest of a request's turns, and what becomes of it."""
+    def kind(self, body: bytes) -> tuple[dict[str, Any], str]:
+        """What is logged of a request, and what becomes of it."""
         if self.log is None and not self.faults:
-            return "", "ok"
-        digest = hashlib.sha256(json.dumps(json.loads(body)["messages"]).encode()).hexdigest()[:16]
-        self.times[digest] += 1
-        rng = random.Random(f"{self.seed} {digest} {self.times[digest]}")
-        return digest, rng.choice(FAULTS) if rng.random() < self.faults else "ok"
+            return {}, "ok"
+        turns = [turn["content"] for turn in json.loads(body)["messages"]]
+        # The shortest is a question; whatever is longer asks again after an answer that was none.
+        self.turns = min(self.turns or len(turns), len(turns))
+        prompt = digest("\n\n".join(turns))
+        self.times[prompt] += 1
+        rng = random.Random(f"{self.seed} {prompt} {self.times[prompt]}")
+        told = {"prompt": prompt, "question": digest("\n\n".join(turns[: self.turns]))}
+        return told, rng.choice(FAULTS) if rng.random() < self.faults else "ok"
 
-    def note(self, digest: str, kind: str) -> None:
+    def note(self, told: dict[str, Any], kind: str) -> None:
         """Write a line before the reply goes out, so that none is sent that is not in the log."""
         if self.log is not None:
-            self.log.write(json.dumps({"at": time.time(), "prompt": digest, "kind": kind}) + "\n")
+            self.log.write(json.dumps({"at": time.time(), **told, "kind": kind}) + "\n")
 
 
 class _Connection(asyncio.Protocol):
@@ -181,13 +192,13 @@ class _Connection(asyncio.Protocol):
         if len(rest) < length:
             return
         self.received = rest[length:]
-        digest, kind = self.drawn.kind(rest[:length])
-        asyncio.get_running_loop().call_later(self.drawn.latency, self.reply, digest, kind)
+        told, kind = self.drawn.kind(rest[:length])
+        asyncio.get_running_loop().call_later(self.drawn.latency, self.reply, told, kind)
 
-    def reply(self, digest: str, kind: str) -> None:
+    def reply(self, told: dict[str, Any], kind: str) -> None:
         gone = self.transport.is_closing()
         # Who has hung up is charged all the same.
-        self.drawn.note(digest, kind)
+        self.drawn.note(told, kind)
         if gone or kind == "hang":
             return
         if kind == "reset":

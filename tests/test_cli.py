@@ -147,6 +147,10 @@ def on_a_project(folder):
         ("apply", folder, texts, folder.parent / "out.jsonl"),
         ("rules", "check", folder),
         ("llm", "import", folder, texts),
+        ("llm", "estimate", folder),
+        ("llm", "annotate", folder),
+        ("llm", "retry", folder),
+        ("llm", "spend", folder),
         ("review", folder, "--no-browser"),
     ]
 

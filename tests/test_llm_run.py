@@ -153,7 +153,7 @@ def test_failures_are_listed_and_asked_again(annoloop, tmp_path, server):
         return Reply(None, refusal="I will not") if shy.text in text else GOOD
 
     server.answer = faulty
-    code, out, err = annoloop("llm", "annotate", project.folder)
+    code, out, _err = annoloop("llm", "annotate", project.folder)
     assert code == 0 and "3 texts without an annotation" in out
     for status in ("failed: ", "malformed: ", "refusal: "):
         assert status in out

@@ -322,7 +322,9 @@ def _pinned_transport(
                 raise LLMError("the HTTP library did not say that it sent a request: it cannot be recorded")
             return response
 
-    return PinnedTransport(trust_env=False, limits=limits)
+    # Certificates take longer to load than many a question to be answered.
+    secure = endpoint.base_url.lower().startswith("https")
+    return PinnedTransport(verify=secure, trust_env=False, limits=limits)
 
 
 class _Watch:
@@ -363,6 +365,8 @@ def _first_that_connects(
     if not addresses:
         raise refused(f"the name {endpoint.host} cannot be resolved")
     url = request.url
+    if addresses == (url.host.strip("[]"),):  # a number: nothing to put in its place
+        return send(request)
     for address in addresses[:-1]:
         request.url = url.copy_with(host=address)
         try:

@@ -20,6 +20,10 @@ GRACE = 5.0
 """Seconds that questions under way get to be answered, and kept, when the run ends early."""
 
 
+COMPANY = 0.005
+"""Seconds for which an answer waits for others to be kept with it: one commit for all of them."""
+
+
 class _Pool(Generic[T]):
     """Daemon threads that ask, and one that keeps: one that hangs does not keep the program from ending.
 
@@ -63,6 +67,8 @@ class _Pool(Generic[T]):
         more = True
         while more:
             ready = [self.made.get()]
+            if ready[0] is not None and not self.stop.is_set():
+                time.sleep(COMPANY)
             with suppress(queue.Empty):
                 while True:
                     ready.append(self.made.get_nowait())

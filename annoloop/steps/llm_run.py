@@ -14,10 +14,11 @@ from annoloop.steps.llm import LLMSource, llm_source, why_no_llm
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import ANSWERED_WRONGLY, ask_source
 from annoloop.steps.spending import budget_of
-from annoloop.types import Example, Split
+from annoloop.types import Annotation, Example, Split
 
 AskedSplit = Literal["pool", "dev"]
 """Splits that a run may be about; held-out texts are asked about by `evaluate` alone."""
+_Kept = Mapping[str, tuple[Annotation | None, Mapping[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +120,10 @@ def estimate_run(
     from annoloop.llm.budget import Rehearsal, estimate
 
     source = own_source(project)
-    every, wanted = _wanted(project, source, split, limit)
+    chosen = _chosen(project, source, split, limit)
     rehearsal = Rehearsal()
-    for done, _ in enumerate(replace(source, budget=rehearsal).predict(wanted), start=1):
-        on_progress("counting", done, len(wanted))
+    for done, _ in enumerate(replace(source, budget=rehearsal).predict(chosen.wanted), start=1):
+        on_progress("counting", done, len(chosen.wanted))
     prices, label, address, reach = (
         _own_model(project, source)
         if is_own_model(source.config)
@@ -140,9 +141,9 @@ def estimate_run(
         address=address,
         reach=reach,
         split=split,
-        texts=len(every),
-        known=len(every) - len(_without_answer(project, source, every)),
-        asked=len(wanted),
+        texts=chosen.texts,
+        known=chosen.known,
+        asked=len(chosen.wanted),
         kept=found.kept,
         calls=found.calls,
         prompt_tokens=found.prompt_tokens,
@@ -183,9 +184,8 @@ def annotate_texts(
         LLMError: no LLM is configured, it is down, or texts may not go to it.
     """
     source = own_source(project)
-    every, wanted = _wanted(project, source, split, limit)
-    known = len(every) - len(_without_answer(project, source, every))
-    return _ask(project, source, wanted, known, on_progress=on_progress)
+    chosen = _chosen(project, source, split, limit)
+    return _ask(project, source, chosen.wanted, known=chosen.known, on_progress=on_progress)
 
 
 def retry(
@@ -202,7 +202,7 @@ def retry(
     source = replace(own_source(project), anew=tuple(sorted(also)))
     asked = tuple(one for one in failures(project) if one.status == "failed" or one.status in also)
     texts = project.store.examples(hashes=[one.input_hash for one in asked])
-    return _ask(project, source, texts, 0, anew=also, on_progress=on_progress), asked
+    return _ask(project, source, texts, anew=also, on_progress=on_progress), asked
 
 
 def failures(project: Project) -> tuple[Failure, ...]:
@@ -211,33 +211,29 @@ def failures(project: Project) -> tuple[Failure, ...]:
     Raises:
         LLMError: no LLM is configured.
     """
-    return _failures(project, own_source(project), None)
+    kept = project.store.predictions(own_source(project).key)
+    missing = sorted(name for name, (said, _) in kept.items() if said is None)
+    texts = project.store.examples(hashes=missing, excluded=True)
+    # What the LLM says of held-out texts is nobody's to read before they are labelled.
+    return _failures(kept, [example for example in texts if example.split != "held_out"])
 
 
-def _failures(project: Project, source: LLMSource, hashes: Sequence[str] | None) -> tuple[Failure, ...]:
-    kept = project.store.predictions(source.key, hashes=hashes)
-    details = {name: detail for name, (said, detail) in kept.items() if said is None}
-    texts = project.store.examples(hashes=sorted(details), excluded=True)
-    return tuple(
-        Failure(
-            example.input_hash,
-            example.split,
-            str(details[example.input_hash].get("status") or "failed"),
-            str(details[example.input_hash].get("reason") or ""),
-            example.text,
-        )
-        for example in sorted(texts, key=lambda eg: eg.input_hash)
-        # What the LLM says of held-out texts is nobody's to read before they are labelled.
-        if example.split != "held_out"
-    )
+def _failures(kept: _Kept, examples: Sequence[Example]) -> tuple[Failure, ...]:
+    found = []
+    for example in sorted(examples, key=lambda eg: eg.input_hash):
+        said, detail = kept.get(example.input_hash, (Annotation(), {}))
+        if said is None:
+            status, reason = str(detail.get("status") or "failed"), str(detail.get("reason") or "")
+            found.append(Failure(example.input_hash, example.split, status, reason, example.text))
+    return tuple(found)
 
 
 def _ask(
     project: Project,
     source: LLMSource,
     wanted: Sequence[Example],
-    known: int,
     *,
+    known: int = 0,
     anew: Collection[str] = (),
     on_progress: OnProgress,
 ) -> Asked:
@@ -249,42 +245,37 @@ def _ask(
         if not budget_of(project).exhausted:
             raise
         stopped = error.message
-    hashes = [example.input_hash for example in wanted]
-    said = project.store.predictions(source.key, hashes=hashes)
-    answered = sum(annotation is not None for annotation, _ in said.values())
-    calls = list(project.store.llm_calls(run=source.run))
-    costs = [call.cost for call in calls if call.status in ("ok", *ANSWERED_WRONGLY)]
+    kept = project.store.predictions(source.key, hashes=[example.input_hash for example in wanted])
+    spent = project.store.spend_in_all(run=source.run)
     return Asked(
-        answered=known + answered,
+        answered=known + sum(annotation is not None for annotation, _ in kept.values()),
         known=known,
-        failed=_failures(project, source, hashes),
-        calls=len(calls),
-        cost=None if None in costs else float(sum(cost for cost in costs if cost is not None)),
-        left=len(wanted) - len(said) if stopped else 0,
+        failed=_failures(kept, wanted),
+        calls=spent.calls,
+        cost=None if spent.unpriced else spent.cost or 0.0,
+        left=len(wanted) - len(kept) if stopped else 0,
         stopped=stopped,
     )
 
 
-def _wanted(
-    project: Project, source: LLMSource, split: AskedSplit, limit: int | None
-) -> tuple[list[Example], list[Example]]:
-    """The texts of a split that the LLM may be asked about, and those that it is going to be asked about."""
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """How many texts of a split the LLM may be asked about, `known` ones of them, and those to ask about."""
+
+    texts: int
+    known: int
+    wanted: list[Example]
+
+
+def _chosen(project: Project, source: LLMSource, split: AskedSplit, limit: int | None) -> _Chosen:
+    """Unlabelled texts first, by their hashes; without those shown as examples, which know their answer."""
     shown = {input_hash(row.text) for row in source.few_shot}
     every = [eg for eg in project.store.examples(split=split) if eg.input_hash not in shown]
     gold = project.pool_gold() if split == "pool" else project.dev_gold()
     labelled = {item.example.input_hash for item in gold}
     every.sort(key=lambda eg: (eg.input_hash in labelled, eg.input_hash))
-    return every, _without_answer(project, source, every, wrong=False)[:limit]
-
-
-def _without_answer(
-    project: Project, source: LLMSource, examples: Sequence[Example], *, wrong: bool = True
-) -> list[Example]:
-    """Texts without an annotation of the LLM; of those that it answered wrongly only with `wrong`."""
-    kept = project.store.predictions(source.key, hashes=[eg.input_hash for eg in examples])
-    done = {
-        name
-        for name, (said, detail) in kept.items()
-        if said is not None or (not wrong and detail.get("status") in ANSWERED_WRONGLY)
-    }
-    return [eg for eg in examples if eg.input_hash not in done]
+    kept = project.store.predictions(source.key, hashes=[eg.input_hash for eg in every])
+    said = {name for name, (annotation, _) in kept.items() if annotation is not None}
+    wrong = {name for name, (_, detail) in kept.items() if detail.get("status") in ANSWERED_WRONGLY}
+    wanted = [eg for eg in every if eg.input_hash not in said and eg.input_hash not in wrong]
+    return _Chosen(len(every), len(said), wanted[:limit])

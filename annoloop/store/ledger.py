@@ -166,10 +166,13 @@ class LedgerTables(Database):
         found = (_spend(*row) for row in rows)
         return tuple(sorted(found, key=lambda one: (one.purpose, one.round or 0, one.model)))
 
-    def spend_in_all(self) -> Spend:
-        """What all calls came to together; a text that was asked about twice counts once."""
+    def spend_in_all(self, *, run: str | None = None) -> Spend:
+        """What all calls came to together, or those of one run; a text asked about twice counts once."""
+        query = select(*_sums())
+        if run is not None:
+            query = query.where(llm_calls.c.run == run)
         with self.reading() as connection:
-            row = connection.execute(select(*_sums())).one()
+            row = connection.execute(query).one()
         return _spend("", None, "", *row)
 
     def ratios(self, model: str) -> Ratios | None:
