@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from annoloop.errors import LLMError
-from annoloop.llm.answers import Answer, LLMResult, Malformed
+from annoloop.llm.answers import Answer, LLMResult, Malformed, Prompt
 from annoloop.llm.questions import CLOSED_LONGEST, CategoryQuestion, Question, Shot, SpanQuestion
 from annoloop.types import Example, LabelScheme
 
 OWN_TASKS = ("auto", "annoloop.NER.v1", "annoloop.TextCat.v1", "annoloop.SpanCat.v1")
+TEMPLATES = {
+    "annoloop.NER.v1": "ner.v1",
+    "annoloop.SpanCat.v1": "spancat.v1",
+    "annoloop.TextCat.v1": "textcat.v1",
+}
+"""The prompt template of each of our tasks."""
 EMBEDDED_MOST = 8
 """Quotes a label that the embedded model may give: a small one left alone repeats itself to the end."""
+
+
+Number = TypeVar("Number", int, float)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One text on its way: the prompts that ask about it, and how their answers are read.
+
+    `read` takes one answer a prompt, in their order.
+    """
+
+    prompts: Sequence[Prompt]
+    read: Callable[[Sequence[Answer]], LLMResult]
 
 
 def make_question(
@@ -32,15 +53,7 @@ def make_question(
         LLMError: an unknown key, or a task that does not fit the project's kind.
     """
     options = {key: value for key, value in block.items() if key != "@llm_tasks"}
-    wanted = block.get("@llm_tasks", "auto")
-    fits = "annoloop.NER.v1" if scheme.has_spans else "annoloop.TextCat.v1"
-    if scheme.kind == "spancat":
-        # NER.v1 stood for both kinds of spans before there was SpanCat.v1.
-        fits = wanted if wanted == fits else "annoloop.SpanCat.v1"
-    if wanted not in ("auto", fits):
-        raise LLMError(
-            f"llm -> task: {wanted} does not fit a project of kind {scheme.kind}", hint=f"use {fits}"
-        )
+    template = TEMPLATES[task_name(block, scheme)]
     known = {"lang", "style", "closed_quotes"} if scheme.has_spans else {"lang"}
     unknown = sorted(set(options) - known)
     if unknown:
@@ -61,7 +74,26 @@ def make_question(
         closed=closed_quotes(lang) if options.get("closed_quotes") else None,
         most=most,
         include_reason=include_reason,
+        template=template,
     )
+
+
+def task_name(block: Mapping[str, Any], scheme: LabelScheme) -> str:
+    """Which of our tasks a block means; "auto" is the one of the project's kind.
+
+    Raises:
+        LLMError: it does not fit the project's kind.
+    """
+    wanted = str(block.get("@llm_tasks", "auto"))
+    fits = "annoloop.NER.v1" if scheme.has_spans else "annoloop.TextCat.v1"
+    # NER.v1 stood for both kinds of spans before there was SpanCat.v1: answers to its prompt go on counting.
+    if scheme.kind == "spancat" and wanted != fits:
+        fits = "annoloop.SpanCat.v1"
+    if wanted not in ("auto", fits):
+        raise LLMError(
+            f"llm -> task: {wanted} does not fit a project of kind {scheme.kind}", hint=f"use {fits}"
+        )
+    return fits
 
 
 def closed_quotes(
@@ -124,3 +156,9 @@ def _result(example: Example, answer: Answer, **said: Any) -> LLMResult:
         cached=answer.cached,
         **said,
     )
+
+
+def total(values: Sequence[Number | None]) -> Number | None:
+    """The sum of what several calls took; None where one of them is unknown."""
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None

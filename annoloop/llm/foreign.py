@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 from annoloop.corpus.spacy_io import from_doc
 from annoloop.errors import LLMError
-from annoloop.llm.answers import Answer, AnswerCache, LLMResult, Malformed, MemoryCache, Prompt, call_key
+from annoloop.llm.answers import (
+    Answer,
+    AnswerCache,
+    LLMResult,
+    Malformed,
+    MemoryCache,
+    Prompt,
+    as_prompt,
+    call_key,
+)
+from annoloop.llm.asking import Asked, total
 from annoloop.llm.chat import checked
 from annoloop.types import Annotation, Example, LabelScheme
 
@@ -15,13 +26,6 @@ T = TypeVar("T")
 
 FAILED_IN_A_ROW = 5
 """Documents that a foreign model fails at, one after the other, before the run stops."""
-
-
-class Asks(Protocol):
-    """A model as the loop sees it."""
-
-    def ask_all(self, questions: Iterable[tuple[T, Prompt]]) -> Iterator[tuple[T, Answer]]:
-        """Each question's answer, in any order."""
 
 
 class ForeignModel:
@@ -86,74 +90,61 @@ def _resolved(registry_name: str, block: Mapping[str, Any], section: str) -> Any
         raise LLMError(f"llm -> {section}: {name} cannot be made: {reason}") from error
 
 
-def annotate_with_task(
-    examples: Sequence[Example], model: Asks, *, block: Mapping[str, Any], scheme: LabelScheme, lang: str
-) -> Iterator[LLMResult]:
-    """Ask about each text with a task of spacy-llm; labels and definitions are the scheme's unless given.
+class ForeignForm:
+    """A task of spacy-llm as a way to ask; labels and definitions are the scheme's unless its block says.
 
     Raises:
-        LLMError: there is no such task, or the model cannot be asked.
+        LLMError: there is no such task, or its arguments are wrong.
     """
-    import spacy
-    from spacy_llm.ty import supports_sharding
 
-    filled = {"labels": list(scheme.labels), **block}
-    if scheme.definitions:
-        filled.setdefault("label_definitions", dict(scheme.definitions))
-    task = _resolved("llm_tasks", filled, "task")
-    sharding = supports_sharding(task)
-    nlp = spacy.blank(lang)
-    docs = {example.input_hash: nlp.make_doc(example.text) for example in examples}
-    parts: dict[str, Any] = {}
+    def __init__(self, block: Mapping[str, Any], *, scheme: LabelScheme, lang: str, model: Any) -> None:
+        import spacy
+        from spacy_llm.ty import supports_sharding
 
-    def questions() -> Iterator[tuple[tuple[Example, int], Prompt]]:
-        from annoloop.llm.answers import as_prompt
+        filled = {"labels": list(scheme.labels), **block}
+        if scheme.definitions:
+            filled.setdefault("label_definitions", dict(scheme.definitions))
+        self.scheme = scheme
+        self.task = _resolved("llm_tasks", filled, "task")
+        self._sharding = supports_sharding(self.task)
+        self._context = getattr(model, "context_length", None)
+        self._nlp = spacy.blank(lang)
 
-        for example in examples:
-            doc = docs[example.input_hash]
-            made = (
-                next(iter(task.generate_prompts([doc], getattr(model, "context_length", None))))
-                if sharding
-                else ([next(iter(task.generate_prompts([doc])))], [doc])
-            )
-            prompts, shards = list(made[0]), list(made[1])
-            parts[example.input_hash] = (shards, [None] * len(prompts))
-            for number, prompt in enumerate(prompts):
-                yield (example, number), as_prompt(prompt)
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The texts of the task's own examples."""
+        examples = getattr(self.task, "_prompt_examples", None) or ()
+        return tuple(str(one.text) for one in examples if hasattr(one, "text"))
 
-    for (example, number), answer in model.ask_all(questions()):
-        shards, answers = parts[example.input_hash]
-        answers[number] = answer
-        if None not in answers:
-            yield _read(task, example, shards, answers, scheme, sharding)
-            del parts[example.input_hash]
+    def ask(self, example: Example) -> Asked:
+        """The task's prompts about this text, and its own parser."""
+        doc = self._nlp.make_doc(example.text)
+        if self._sharding:
+            made, shards = next(iter(self.task.generate_prompts([doc], self._context)))
+        else:
+            made, shards = [next(iter(self.task.generate_prompts([doc])))], [doc]
+        return Asked([as_prompt(prompt) for prompt in made], partial(self._read, example, list(shards)))
 
-
-def _read(
-    task: Any, example: Example, shards: list[Any], answers: list[Answer], scheme: LabelScheme, sharding: bool
-) -> LLMResult:
-    bad = next((answer for answer in answers if answer.status != "ok"), None)
-    annotation: Annotation | None = None
-    status, reason = (bad.status, bad.reason) if bad is not None else ("ok", "")
-    if bad is None:
-        try:
-            parsed = task.parse_responses([shards] if sharding else shards, [answers])
-            annotation = from_doc(next(iter(parsed)), scheme)
-            scheme.check(annotation, example.text)
-        except Exception as error:  # a foreign parser may raise anything at an odd answer
-            annotation, status, reason = None, "malformed", f"{type(error).__name__}: {str(error)[:200]}"
-    return LLMResult(
-        input_hash=example.input_hash,
-        status=status,
-        annotation=annotation,
-        reason=reason,
-        prompt_tokens=_sum([answer.prompt_tokens for answer in answers]),
-        completion_tokens=_sum([answer.completion_tokens for answer in answers]),
-        cost=_sum([answer.cost for answer in answers]),
-        milliseconds=sum(answer.milliseconds for answer in answers),
-        cached=all(answer.cached for answer in answers),
-    )
-
-
-def _sum(values: list[Any]) -> Any:
-    return None if None in values else sum(values)
+    def _read(self, example: Example, shards: list[Any], answers: Sequence[Answer]) -> LLMResult:
+        bad = next((answer for answer in answers if answer.status != "ok"), None)
+        annotation: Annotation | None = None
+        status, reason = (bad.status, bad.reason) if bad is not None else ("ok", "")
+        if bad is None:
+            try:
+                given = [shards] if self._sharding else shards
+                parsed = self.task.parse_responses(given, [list(answers)])
+                annotation = from_doc(next(iter(parsed)), self.scheme)
+                self.scheme.check(annotation, example.text)
+            except Exception as error:  # a foreign parser may raise anything at an odd answer
+                annotation, status, reason = None, "malformed", f"{type(error).__name__}: {str(error)[:200]}"
+        return LLMResult(
+            input_hash=example.input_hash,
+            status=status,
+            annotation=annotation,
+            reason=reason,
+            prompt_tokens=total([answer.prompt_tokens for answer in answers]),
+            completion_tokens=total([answer.completion_tokens for answer in answers]),
+            cost=total([answer.cost for answer in answers]),
+            milliseconds=sum(answer.milliseconds for answer in answers),
+            cached=all(answer.cached for answer in answers),
+        )

@@ -100,7 +100,8 @@ class SpanQuestion:
     `style` "entities" asks for quote, label and occurrence; "by_label" for a list of quotes under each label,
     which a small model answers faster and better. `closed` gives for a text the only quotes allowed, or None.
     `most` limits the quotes in the schema, for servers that enforce such limits. `include_reason` asks why:
-    for every quote, or with "by_label" once a text.
+    for every quote, or with "by_label" once a text. `template` is "ner.v1", or "spancat.v1", whose words say
+    that spans may overlap.
     """
 
     scheme: LabelScheme
@@ -111,12 +112,13 @@ class SpanQuestion:
     closed: Callable[[str], list[str] | None] | None = None
     most: int | None = None
     include_reason: bool = False
+    template: str = "ner.v1"
     _fixed: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def version(self) -> str:
         """E.g. "ner.v1.de"."""
-        return template_version("ner.v1", self.lang)
+        return template_version(self.template, self.lang)
 
     def prompt(self, text: str) -> Prompt:
         """Instruction, the few-shot examples as turns, the text; the schema of the answer beside it."""
