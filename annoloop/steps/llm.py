@@ -83,8 +83,9 @@ def _before_asking(source: LLMSource, examples: Sequence[Example]) -> None:
 
 
 def _detail(result: Any) -> dict[str, Any]:
-    names = ("status", "reason", "unaligned", "prompt_tokens", "completion_tokens", "cost", "milliseconds")
-    return {name: getattr(result, name) for name in names}
+    names = ("status", "reason", "unaligned", "ambiguous")
+    counts = ("prompt_tokens", "completion_tokens", "cost", "milliseconds")
+    return {name: getattr(result, name) for name in names + counts}
 
 
 @dataclass(frozen=True)
