@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from annoloop.llm.answers import AnswerCache, LLMResult
@@ -30,6 +31,7 @@ def annotate(
     guidelines: str | None = None,
     lang: str = "en",
     redactor: Redactor | None = None,
+    folder: Path | None = None,
 ) -> Iterator[LLMResult]:
     """Ask the LLM of the `[llm]` block about each text; results in the order in which answers arrive.
 
@@ -50,6 +52,7 @@ def annotate(
         guidelines=guidelines,
         lang=lang,
         redactor=redactor,
+        folder=folder,
     )
     yield from prepared.results(examples)
 

@@ -54,10 +54,11 @@ def make_question(
     """
     options = {key: value for key, value in block.items() if key != "@llm_tasks"}
     template = TEMPLATES[task_name(block, scheme)]
-    known = {"lang", "style", "closed_quotes"} if scheme.has_spans else {"lang"}
+    known = {"lang", "labels", "style", "closed_quotes"} if scheme.has_spans else {"lang", "labels"}
     unknown = sorted(set(options) - known)
     if unknown:
         raise LLMError(f"llm -> task -> {unknown[0]}: unknown", hint=f"known: {', '.join(sorted(known))}")
+    _check_labels(options.get("labels"), scheme)
     lang = str(options.get("lang") or lang)
     most = EMBEDDED_MOST if embedded else None
     if not scheme.has_spans:
@@ -76,6 +77,20 @@ def make_question(
         include_reason=include_reason,
         template=template,
     )
+
+
+def _check_labels(given: Any, scheme: LabelScheme) -> None:
+    """Labels named in the task, as in a pipeline's, have to be the project's.
+
+    Raises:
+        LLMError: they are others.
+    """
+    names = [name.strip() for name in given.split(",")] if isinstance(given, str) else given
+    if names and set(names) != set(scheme.labels):
+        raise LLMError(
+            f"llm -> task -> labels: they are not the project's: {', '.join(scheme.labels)}",
+            hint="leave them out: the project's are asked for",
+        )
 
 
 def task_name(block: Mapping[str, Any], scheme: LabelScheme) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from annoloop.corpus.spacy_io import from_doc
@@ -90,22 +91,103 @@ def _resolved(registry_name: str, block: Mapping[str, Any], section: str) -> Any
         raise LLMError(f"llm -> {section}: {name} cannot be made: {reason}") from error
 
 
+_KINDS = {"NER": ("ner",), "SpanCat": ("spancat",), "TextCat": ("textcat", "textcat_multilabel")}
+
+
+def check_kind(name: str, scheme: LabelScheme) -> None:
+    """Refuse a task of spacy-llm's own that answers another question; those of others may answer any.
+
+    Raises:
+        LLMError: it does not fit the project's kind.
+    """
+    owner, _, rest = name.partition(".")
+    kinds = _KINDS.get(rest.partition(".")[0], ())
+    if owner == "spacy" and scheme.kind not in kinds:
+        fits = next(task for task, of in _KINDS.items() if scheme.kind in of)
+        raise LLMError(
+            f"llm -> task: {name} does not fit a project of kind {scheme.kind}", hint=f"use spacy.{fits}.v3"
+        )
+
+
+def _filled(block: Mapping[str, Any], scheme: LabelScheme, folder: Path | None) -> dict[str, Any]:
+    """The block with what the scheme knows, as far as the task takes it, and with paths from `folder`."""
+    known: dict[str, Any] = {"labels": list(scheme.labels)}
+    if scheme.definitions:
+        known["label_definitions"] = dict(scheme.definitions)
+    if not scheme.has_spans:
+        known["exclusive_classes"] = scheme.is_exclusive
+    taken = _arguments(str(block["@llm_tasks"]))
+    usable = {key: value for key, value in known.items() if key == "labels" or key in taken}
+    if usable.get("labels") and taken.get("labels") is str:
+        usable["labels"] = ",".join(scheme.labels)
+    return {**usable, **(_at(block, folder) if folder is not None else block)}
+
+
+def _arguments(name: str) -> dict[str, Any]:
+    """The arguments of a registered task and their types; none where there is no such task."""
+    from inspect import signature
+
+    from spacy_llm.registry import registry
+
+    try:
+        made = registry.get("llm_tasks", name)
+    except Exception:  # resolving it says what is wrong
+        return {}
+    return {key: argument.annotation for key, argument in signature(made).parameters.items()}
+
+
+def files_of(block: Mapping[str, Any], folder: Path) -> tuple[Path, ...]:
+    """The files that a task's block reads, such as examples or a template: they shape its prompts."""
+    found: list[Path] = []
+    for key, value in block.items():
+        if isinstance(value, Mapping):
+            found += files_of(value, folder)
+        elif _is_path(block, key, value):
+            found.append(folder / value)
+    return tuple(found)
+
+
+def _at(block: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    return {
+        key: _at(value, folder)
+        if isinstance(value, Mapping)
+        else str(folder / value)
+        if _is_path(block, key, value)
+        else value
+        for key, value in block.items()
+    }
+
+
+def _is_path(block: Mapping[str, Any], key: str, value: Any) -> bool:
+    """Readers are registered functions whose argument is a path."""
+    reader = "@misc" in block or "@llm_misc" in block
+    return reader and isinstance(value, str) and (key == "path" or key.endswith("_path"))
+
+
 class ForeignForm:
     """A task of spacy-llm as a way to ask; labels and definitions are the scheme's unless its block says.
 
+    Relative paths in its block begin at `folder`.
+
     Raises:
-        LLMError: there is no such task, or its arguments are wrong.
+        LLMError: there is no such task, its arguments are wrong, or it asks another kind of question.
     """
 
-    def __init__(self, block: Mapping[str, Any], *, scheme: LabelScheme, lang: str, model: Any) -> None:
+    def __init__(
+        self,
+        block: Mapping[str, Any],
+        *,
+        scheme: LabelScheme,
+        lang: str,
+        model: Any,
+        folder: Path | None = None,
+    ) -> None:
         import spacy
         from spacy_llm.ty import supports_sharding
 
-        filled = {"labels": list(scheme.labels), **block}
-        if scheme.definitions:
-            filled.setdefault("label_definitions", dict(scheme.definitions))
+        check_kind(str(block["@llm_tasks"]), scheme)
         self.scheme = scheme
-        self.task = _resolved("llm_tasks", filled, "task")
+        self.task = _resolved("llm_tasks", _filled(block, scheme, folder), "task")
         self._sharding = supports_sharding(self.task)
         self._context = getattr(model, "context_length", None)
         self._nlp = spacy.blank(lang)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 from annoloop.errors import LLMError
@@ -147,12 +148,14 @@ def prepare(
     guidelines: str | None = None,
     lang: str = "en",
     redactor: Redactor | None = None,
+    folder: Path | None = None,
 ) -> Prepared:
     """Make the LLM of an `[llm]` block ready for texts; nothing is opened and nothing sent.
 
     `config` is the resolved block: {"model": {"@llm_models": ...}, "task": {"@llm_tasks": ...}}, also with
     models and tasks of spacy-llm. Every text, example and guideline is sent as `redactor` masks it.
     Texts of more than `max_characters` are cut by our own tasks; those of spacy-llm cut by their own rules.
+    Relative paths in the block of a task begin at `folder`, by default where the program runs.
 
     Raises:
         LLMError: no model is configured, texts may not go there, or the task is wrong.
@@ -174,7 +177,7 @@ def prepare(
     if not is_own_task(block):
         from annoloop.llm.foreign import ForeignForm
 
-        form = ForeignForm(block, scheme=scheme, lang=lang, model=model)
+        form = ForeignForm(block, scheme=scheme, lang=lang, model=model, folder=folder)
         return Prepared(model, form, tuple(Shot(text, Annotation()) for text in form.shown), redactor)
     embedded = isinstance(model, OpenAIModel) and model.settings.embedded
     question = make_question(

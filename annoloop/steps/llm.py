@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -56,12 +56,11 @@ class LLMSource:
 
     def predict(self, examples: Sequence[Example]) -> Iterator[Said]:
         """Ask the LLM; each answer is kept in the store as it arrives."""
-        from annoloop.llm.annotate import annotate
+        from annoloop.llm.prepare import prepare
 
         project = self.project
         _before_asking(self, examples)
-        results = annotate(
-            examples,
+        prepared = prepare(
             scheme=project.scheme,
             config=self.config,
             few_shot=self.few_shot,
@@ -69,7 +68,10 @@ class LLMSource:
             cache=project.store.answers_kept(run=self.run, purpose=self.purpose, round=self.round),
             guidelines=self.guidelines,
             lang=project.settings.project.lang,
+            folder=project.folder,
         )
+        _refuse_judged(project, (shot.text for shot in prepared.shots))
+        results = prepared.results(examples)
         by_hash = {eg.input_hash: eg for eg in examples}
         for result in results:
             yield by_hash[result.input_hash], result.annotation, _detail(result)
@@ -164,14 +166,19 @@ def _from_file(project: Project) -> tuple[Row, ...]:
             raise FormatError(f"{row.path}, line {row.line}: {row.reason}", hint=row.hint)
         if row.annotation is not None:
             rows.append(row)
-    splits = project.store.splits(input_hash(row.text) for row in rows)
-    for row in rows:
-        if splits.get(input_hash(row.text), "pool") != "pool":
-            raise BlindnessError(
-                f"a few-shot example is a text to be judged by: {row.text[:60]!r}",
-                hint=f"take it out of {project.settings.llm.examples}",
-            )
+    _refuse_judged(project, (row.text for row in rows), project.settings.llm.examples)
     return tuple(rows)
+
+
+def _refuse_judged(project: Project, shown: Iterable[str], where: str = "the examples") -> None:
+    """Refuse to show a dev or held-out text to the LLM, wherever it comes from."""
+    texts = {input_hash(text): text for text in shown}
+    for identity, split in project.store.splits(texts).items():
+        if split != "pool":
+            raise BlindnessError(
+                f"a few-shot example is a text to be judged by: {texts[identity][:60]!r}",
+                hint=f"take it out of {where}",
+            )
 
 
 def llm_source(
@@ -220,6 +227,9 @@ def source_of(
         project.scheme.labels,
         dict(project.scheme.definitions),
     ]
+    files = _files(config, project.folder)
+    if files:
+        shaped.append(files)
     shots = [[row.text, annotation_to_json(row.annotation)] for row in shown if row.annotation is not None]
     return LLMSource(
         project,
@@ -248,6 +258,18 @@ def _shaping(config: Mapping[str, Any], guidelines: str | None) -> dict[str, Any
         model.pop("extra_body", None)
     shaped["model"] = {key: value for key, value in model.items() if key not in _NOT_SHAPING}
     return {**shaped, "guidelines": input_hash(guidelines)} if guidelines else shaped
+
+
+def _files(config: Mapping[str, Any], folder: Path) -> list[str]:
+    """Hashes of the files that a task of spacy-llm reads: their words shape the prompts."""
+    from annoloop.llm.configured import is_own_task
+
+    task = config.get("task") or {}
+    if is_own_task(task):
+        return []
+    from annoloop.llm.foreign import files_of
+
+    return [input_hash(repr(path.read_bytes())) for path in files_of(task, folder) if path.is_file()]
 
 
 def _round(project: Project, purpose: Purpose) -> int | None:
