@@ -189,6 +189,32 @@ def test_a_model_of_spacy_llm_runs_in_our_loop_where_the_project_allows_it(serve
     assert len(asked) == 3  # the answered one is not asked again
 
 
+SPACYS = [
+    ("spacy.NER.v3", "1. Apple | True | ORG | a company\n2. York | True | GPE | a city", [(0, 5), (15, 19)]),
+    (
+        "spacy.SpanCat.v3",
+        "1. New York | True | ORG | a team\n2. York | True | GPE | a city",
+        [(11, 19), (15, 19)],
+    ),
+    ("spacy.TextCat.v3", "ORG", "ORG"),
+]
+
+
+@pytest.mark.parametrize(("task", "answer", "expected"), SPACYS)
+def test_spacy_llms_own_tasks_in_a_pipeline_and_in_our_loop(server, task, answer, expected):
+    text = "Apple into New York"
+    server.answer = lambda body: answer
+    doc = pipeline(server, {"@llm_tasks": task, "labels": ["ORG", "GPE"]})(text)
+    kind = {"NER": "ner", "SpanCat": "spancat", "TextCat": "textcat"}[task.split(".")[1]]
+    (result,) = run(server, LabelScheme(kind, ("ORG", "GPE")), [text], task=task)
+    if kind == "textcat":
+        assert doc.cats == {"ORG": 1.0, "GPE": 0.0} and result.annotation.labels == (expected,)
+        return
+    found = doc.ents if kind == "ner" else doc.spans["sc"]
+    assert [(span.start_char, span.end_char) for span in found] == expected
+    assert [(span.start, span.end) for span in result.annotation.spans] == expected
+
+
 def test_an_unknown_task_or_key_is_named(server):
     with pytest.raises(LLMError, match=r"spacy\.Nonsense"):
         run(server, NER, ["a"], task="spacy.Nonsense.v1")
@@ -340,6 +366,42 @@ def test_where_spans_may_overlap_the_llm_is_told_so(server, lang, words):
     config = {"model": {"base_url": "http://localhost:1/v1", "name": "m"}}
     assert describe(config, scheme, lang=lang) == f"m, prompt annoloop.SpanCat.v1/{lang}-1"
     assert identity(config, scheme, lang=lang) == f"m, prompt spancat.v1.{lang}"
+
+
+def own_prompt(server, folder, words, scheme=NER, **task):
+    (folder / "mine.jinja").write_text(words, encoding="utf8")
+    model = {"base_url": server.base_url, "name": "fake"}
+    config = {"model": model, "task": {"@llm_tasks": "auto", "template": "mine.jinja", **task}}
+    list(annotate([Example("1", "so so")], scheme=scheme, config=config, folder=folder))
+    name, key = (say(config, scheme, folder=folder) for say in (describe, identity))
+    return server.history[-1]["messages"], name, key
+
+
+@pytest.mark.parametrize("scheme", [NER, CAT])
+def test_a_project_words_its_own_prompt_and_leaves_the_rest(server, tmp_path, scheme):
+    words = "{% block system %}Find {{ labels | join(' and ') }} {{ secret }}!{% endblock %}"
+    turns, name, key = own_prompt(server, tmp_path, words.replace(" {{ secret }}", ""), scheme)
+    assert turns[0]["content"] == f"Find {' and '.join(scheme.labels)}!"
+    assert turns[1]["content"] == "Text: so so"
+    assert "mine.jinja-" in name and "mine.jinja-" in key
+    question = "{% block question %}Q: {{ text }}{% endblock %}"
+    turns, other, other_key = own_prompt(server, tmp_path, question, scheme)
+    assert turns[1]["content"] == "Q: so so" and turns[0]["content"].startswith("You ")
+    assert other != name and other_key != key
+    asked = len(server.history)
+    for wrong, said in (
+        (words, "'secret' is undefined"),
+        ("{% block system %}", "line 1"),
+        ("no block", "it has no block"),
+        (question.replace("text", "'text'"), "leaves the text out"),
+        ("{% block sytem %}{% endblock %}", "block 'sytem' is unknown"),
+        ("{% block system %}{{ labels.__class__.__mro__ }}{% endblock %}", "unsafe"),
+    ):
+        with pytest.raises(LLMError, match=said):
+            own_prompt(server, tmp_path, wrong, scheme)
+    with pytest.raises(LLMError, match="cannot be read"):
+        own_prompt(server, tmp_path, "", scheme, template="none.jinja")
+    assert len(server.history) == asked
 
 
 REASONED = {

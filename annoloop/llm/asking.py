@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 from annoloop.errors import LLMError
 from annoloop.llm.answers import Answer, LLMResult, Malformed, Prompt
+from annoloop.llm.prompting import own_template
 from annoloop.llm.questions import CLOSED_LONGEST, CategoryQuestion, Question, Shot, SpanQuestion
 from annoloop.types import Example, LabelScheme
 
@@ -46,23 +48,27 @@ def make_question(
     guidelines: str | None = None,
     lang: str = "en",
     include_reason: bool = False,
+    folder: Path | None = None,
 ) -> Question:
     """The question of a task block: labels, definitions and language are the scheme's unless the block says.
+
+    `template` in the block is the path, from `folder`, of a prompt template of the project's own.
 
     Raises:
         LLMError: an unknown key, or a task that does not fit the project's kind.
     """
     options = {key: value for key, value in block.items() if key != "@llm_tasks"}
     template = TEMPLATES[task_name(block, scheme)]
-    known = {"lang", "labels", "style", "closed_quotes"} if scheme.has_spans else {"lang", "labels"}
+    known = {"lang", "labels", "template"} | ({"style", "closed_quotes"} if scheme.has_spans else set())
     unknown = sorted(set(options) - known)
     if unknown:
         raise LLMError(f"llm -> task -> {unknown[0]}: unknown", hint=f"known: {', '.join(sorted(known))}")
     _check_labels(options.get("labels"), scheme)
     lang = str(options.get("lang") or lang)
     most = EMBEDDED_MOST if embedded else None
+    words = template_words(block, folder)
     if not scheme.has_spans:
-        return CategoryQuestion(scheme, lang, few_shot, guidelines, most, include_reason)
+        return CategoryQuestion(scheme, lang, few_shot, guidelines, most, include_reason, words)
     style = options.get("style") or ("by_label" if embedded else "entities")
     if style not in ("entities", "by_label"):
         raise LLMError(f"llm -> task -> style: {style!r} is not one of entities, by_label")
@@ -76,7 +82,18 @@ def make_question(
         most=most,
         include_reason=include_reason,
         template=template,
+        words=words,
     )
+
+
+def template_words(block: Mapping[str, Any], folder: Path | None) -> str:
+    """The words of the prompt template that a task block names, "" where it names none.
+
+    Raises:
+        LLMError: the file is not there, or is broken.
+    """
+    named = block.get("template")
+    return own_template((folder or Path()) / str(named)) if named else ""
 
 
 def _check_labels(given: Any, scheme: LabelScheme) -> None:

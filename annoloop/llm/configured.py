@@ -3,34 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from annoloop.errors import LLMError
 from annoloop.llm.answers import AnswerCache
-from annoloop.llm.asking import OWN_TASKS, TEMPLATES, task_name
+from annoloop.llm.asking import OWN_TASKS, TEMPLATES, task_name, template_words
 from annoloop.llm.endpoint import REACHES, check_answers
 from annoloop.llm.model import ModelSettings, OpenAIModel, model_settings
-from annoloop.llm.prompting import template_version, version_number
+from annoloop.llm.prompting import template_version, version_number, words_version
 from annoloop.types import LabelScheme
 
 OWN_MODEL = "annoloop.OpenAI.v1"
 
 
-def describe(config: Mapping[str, Any], scheme: LabelScheme, *, lang: str = "en") -> str:
-    """Model and prompt version for people: "qwen3-8b, prompt annoloop.NER.v1/en-1"."""
+def describe(
+    config: Mapping[str, Any], scheme: LabelScheme, *, lang: str = "en", folder: Path | None = None
+) -> str:
+    """Model and prompt version for people: "qwen3-8b, prompt annoloop.NER.v1/en-1".
+
+    A prompt template of the project's own, found from `folder`, is named with a hash of its words.
+
+    Raises:
+        LLMError: the task does not fit the project's kind, or its template is not there.
+    """
     template = _template(config, scheme, lang)
     if template is None:
         return f"{_model_name(config)}, prompt {config['task']['@llm_tasks']}"
     task = task_name(config.get("task") or {}, scheme)
-    prompt = f"{task}/{template.rsplit('.', 1)[1]}-{version_number(template)}"
+    own = _own_words(config, folder)
+    prompt = own or f"{task}/{template.rsplit('.', 1)[1]}-{version_number(template)}"
     return f"{_model_name(config)}, prompt {prompt}{' with reasons' * bool(config.get('include_reason'))}"
 
 
-def identity(config: Mapping[str, Any], scheme: LabelScheme, *, lang: str = "en") -> str:
+def _own_words(config: Mapping[str, Any], folder: Path | None) -> str:
+    """E.g. "prompts/mine.jinja-3fa9c2"; "" where the task names no template."""
+    task = config.get("task") or {}
+    words = template_words(task, folder)
+    return f"{task['template']}-{words_version(words)}" if words else ""
+
+
+def identity(
+    config: Mapping[str, Any], scheme: LabelScheme, *, lang: str = "en", folder: Path | None = None
+) -> str:
     """Model and prompt version as they count in the key of kept answers: stays when `describe` changes."""
     template = _template(config, scheme, lang)
     if template is None:
         return describe(config, scheme, lang=lang)
+    own = _own_words(config, folder)
+    if own:
+        # Blocks that the project does not word itself are those of the task's template.
+        return f"{_model_name(config)}, prompt {own}, {template}-{version_number(template)}"
     number = version_number(template)
     return f"{_model_name(config)}, prompt {template}{f'-{number}' if number > 1 else ''}"
 

@@ -188,6 +188,7 @@ def prepare(
         guidelines=hidden(guidelines) if guidelines else guidelines,
         lang=lang,
         include_reason=include_reason,
+        folder=folder,
     )
     longest = _longest(config, model if embedded else None, question)
     return Prepared(model, OwnForm(question, scheme, lang, longest), shots, redactor)

@@ -216,18 +216,18 @@ def source_of(
     """
     from annoloop.llm.annotate import check_llm, describe, identity
 
-    lang = project.settings.project.lang
+    lang, folder = project.settings.project.lang, project.folder
     check_llm(config, allow_remote=project.settings.privacy.allow_remote, connect=connect)
     shown = shown_examples(project, config) if few_shot is None else tuple(few_shot)
     told = _guidelines(project, config)
     shaped = [
         _shaping(config, told),
-        identity(config, project.scheme, lang=lang),
+        identity(config, project.scheme, lang=lang, folder=folder),
         lang,
         project.scheme.labels,
         dict(project.scheme.definitions),
     ]
-    files = _files(config, project.folder)
+    files = _files(config, folder)
     if files:
         shaped.append(files)
     shots = [[row.text, annotation_to_json(row.annotation)] for row in shown if row.annotation is not None]
@@ -236,7 +236,7 @@ def source_of(
         dict(config),
         shown,
         key=f"llm:{input_hash(dump([shaped, shots]))}",
-        name=describe(config, project.scheme, lang=lang),
+        name=describe(config, project.scheme, lang=lang, folder=folder),
         guidelines=told,
         purpose=purpose,
         round=_round(project, purpose),
