@@ -21,6 +21,7 @@ _NOT_FOR_GIT = """# What annoloop keeps or makes here; back the store up, but no
 project.sqlite*
 models/
 dist/
+llm_audit.jsonl
 .annoloop.lock
 .annoloop.work.log
 .review.key

@@ -133,13 +133,15 @@ class Suggestion:
     """A pre-annotation. `source` names the rules' version, the LLM with its prompt, or the model's round.
 
     `score` is from 0 to 1, None where the source gives none. `reason` is why the source says so, in words
-    or as the patterns that matched; empty where it gives none.
+    or as the patterns that matched; empty where it gives none. `unplaced` are the quotes of an LLM that the
+    text does not contain: shown beside the suggestion, never dropped.
     """
 
     annotation: Annotation
     score: float | None
     source: str
     reason: str = ""
+    unplaced: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +300,7 @@ class Round:
     """One turn of the loop, as the store keeps it: what was asked, what was trained, how it scored.
 
     `model` is a path below the project folder; `fingerprint` names the gold, recipe and seed behind it.
+    `joined` says how the rules joined the model, "fill" or "override"; None where they did not.
     """
 
     number: int
@@ -310,6 +313,7 @@ class Round:
     fingerprint: str | None = None
     dev: Scores | None = None
     held_out: Scores | None = None
+    joined: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +326,43 @@ class GateVerdict:
     alpha: float | None = None
     delta: float | None = None
     delta_interval: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LLMCall:
+    """One request to an LLM, whatever became of it: what the ledger keeps. None is unknown, never 0.
+
+    `key` names the answer that it was made for; a repair turn and a retry are calls of their own, counted by
+    `attempt` from 1. `at` is in microseconds since 1970, `cost` in the currency of `price` (prices per
+    million tokens, and their date). `reach` is where it went: loopback, private or public. `http` is the
+    response's status code, None where none came. `redaction` is the version of the masks, "" without any.
+    `characters` counts the prompt. No field may hold words of the text: `reason` neither.
+    `run`, `purpose` and `round` say whose call it was; the ledger fills them in.
+    """
+
+    key: str
+    at: int
+    attempt: int = 1
+    endpoint: str = ""
+    reach: str = ""
+    model: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    template: str = ""
+    redaction: str = ""
+    status: str = "ok"
+    http: int | None = None
+    prompt_tokens: int | None = None
+    cached_tokens: int | None = None
+    completion_tokens: int | None = None
+    cost: float | None = None
+    price: Mapping[str, Any] | None = None
+    milliseconds: int = 0
+    reason: str = ""
+    characters: int = 0
+    input_hash: str | None = None
+    run: str | None = None
+    purpose: str = ""
+    round: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

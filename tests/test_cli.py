@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from fake_llm import FakeLLM
-from small_project import LABELS, expert, feedback, settings, small_project, write_rows
+from small_project import LABELS, PATTERNS, expert, feedback, settings, small_project, write_rows
 
 from annoloop.cli import main
 from annoloop.project import Project
@@ -25,6 +25,7 @@ COMMANDS = (
     "export",
     "apply",
     "settings",
+    "rules",
     "llm",
 )
 
@@ -111,7 +112,7 @@ def test_every_command_explains_itself(annoloop, command):
 def test_help_names_every_command_in_the_order_of_the_loop(annoloop):
     code, out, _ = annoloop("--help")
     assert code == 0
-    places = [out.index(f"\n  {command} ") for command in COMMANDS if command != "llm"]
+    places = [out.index(f"\n  {command} ") for command in COMMANDS if command not in ("rules", "llm")]
     assert places == sorted(places)
 
 
@@ -144,6 +145,7 @@ def on_a_project(folder):
         ("evaluate", folder, "--json"),
         ("export", folder, folder.parent / "out"),
         ("apply", folder, texts, folder.parent / "out.jsonl"),
+        ("rules", "check", folder),
         ("llm", "import", folder, texts),
         ("review", folder, "--no-browser"),
     ]
@@ -394,3 +396,25 @@ def test_gold_and_answers_in_a_table_with_columns_of_other_names(annoloop, tmp_p
     code, out, err = annoloop("loop", folder, "--oracle", table, *columns, "--max-rounds", "1", "--no-wait")
     assert code == 0, err
     assert "answered by the simulated expert" in out
+
+
+def test_rules_check_tells_what_each_pattern_does(annoloop, project):
+    code, out, _ = annoloop("rules", "check", project.folder)
+    assert code == 0 and "no patterns" in out
+    expert_says = write_rows(project.folder.parent / "gold.jsonl", ROWS)
+    annoloop("add", project.folder, expert_says, "--gold", "--blind")
+    project.patterns.write_text("\n" + "".join(json.dumps(one) + "\n" for one in PATTERNS), encoding="utf8")
+    code, out, _ = annoloop("rules", "check", project.folder, "--json")
+    found = json.loads(out)
+    lift, stairs = found["patterns"]
+    assert (code, lift["line"], lift["label"], stairs["line"]) == (0, 2, "Aufzug", 3)
+    # Texts to judge by are never looked at.
+    held_out = len(project.store.examples(split="held_out"))
+    assert held_out and found["gold_texts"] == len(ROWS) - held_out
+    assert 0 < lift["right"] <= lift["matches"] and lift["interval"][0] <= lift["precision"]
+    code, out, _ = annoloop("rules", "check", project.folder)
+    first, second, *_, gold, reached = out.splitlines()
+    assert code == 0 and first.startswith("line  label") and second.split()[:2] == ["2", "Aufzug"]
+    assert f"2 patterns on {found['gold_texts']} labelled texts" in gold and "texts a second" in reached
+    project.patterns.write_text('{"label": "Aufzug"}\n', encoding="utf8")
+    refused(annoloop("rules", "check", project.folder), "patterns.jsonl:1")

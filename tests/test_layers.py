@@ -14,7 +14,9 @@ ROOT = Path(__file__).parent.parent / "annoloop"
 LAYERS = {
     **dict.fromkeys(("types", "errors", "hashing"), 0),
     **dict.fromkeys(("settings", "corpus", "store"), 1),
-    **dict.fromkeys(("project", "rules", "llm", "selection", "training", "evaluation", "packaging"), 2),
+    **dict.fromkeys(
+        ("project", "rules", "llm", "selection", "training", "evaluation", "packaging", "voting"), 2
+    ),
     **dict.fromkeys(("steps", "oracle", "review"), 3),
     "loop": 4,
     **dict.fromkeys(("cli", "review.server", "review.pages", "__main__"), 5),
@@ -26,6 +28,7 @@ HOMES = {
     "rich": ("cli",),
     "openai": ("llm",),
     "spacy_llm": ("llm",),
+    "presidio_analyzer": ("llm",),
     "sqlalchemy": ("store",),
     "alembic": ("store",),
     "ray": ("packaging.apply",),

@@ -50,6 +50,52 @@ def test_ner_in_a_pipeline_marks_the_occurrence_that_was_meant(server):
     assert "llm_reason" not in doc.user_data
 
 
+def test_spancat_marks_spans_that_overlap(server):
+    # The entry point is read when the package is installed; the pipeline is the same without it.
+    from annoloop.llm.tasks import make_spancat_task
+
+    model = {"@llm_models": "annoloop.OpenAI.v1", "base_url": server.base_url, "name": "fake"}
+    nlp = spacy.blank("en")
+    pipe = nlp.add_pipe(
+        "llm", config={"task": {"@llm_tasks": "annoloop.NER.v1", "labels": "X"}, "model": model}
+    )
+    pipe._task = make_spancat_task("ORG, GPE")
+    server.answer = lambda body: entities(("Bank of York", "ORG", 1), ("York", "GPE", 1), ("Rome", "GPE", 1))
+    (doc,) = nlp.pipe(["Die Bank of York 👍"])
+    marked = sorted((span.text, span.label_) for span in doc.spans["sc"])
+    assert marked == [("Bank of York", "ORG"), ("York", "GPE")] and not doc.ents
+    assert doc.user_data["llm_unaligned"] == ["Rome"]
+
+
+def test_the_entry_points_name_what_there_is():
+    import tomllib
+    from importlib import import_module
+    from pathlib import Path
+
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf8"))[
+        "project"
+    ]
+    for group in ("thinc_llm_models", "thinc_llm_tasks"):
+        for name, place in project["entry-points"][group].items():
+            module, function = place.split(":")
+            assert callable(getattr(import_module(module), function)), name
+    assert "annoloop.SpanCat.v1" in project["entry-points"]["thinc_llm_tasks"]
+
+
+@pytest.mark.parametrize("task", ["auto", "annoloop.SpanCat.v1", "annoloop.NER.v1"])
+def test_a_project_of_overlapping_spans_takes_either_task(server, task):
+    server.answer = lambda body: entities(("Bank of York", "ORG", 1), ("York", "GPE", 1))
+    model = {"@llm_models": "annoloop.OpenAI.v1", "base_url": server.base_url, "name": "fake"}
+    config = {"task": {"@llm_tasks": task}, "model": model}
+    text = "Bank of York"
+    (result,) = annotate(
+        [Example(input_hash(text), text)], scheme=LabelScheme("spancat", ("ORG", "GPE")), config=config
+    )
+    assert result.annotation == Annotation(spans=(Span(0, 12, "ORG"), Span(8, 12, "GPE")))
+    with pytest.raises(LLMError, match="does not fit"):
+        next(annotate([], scheme=NER, config={**config, "task": {"@llm_tasks": "annoloop.SpanCat.v1"}}))
+
+
 def test_a_pipeline_keeps_the_reason_on_the_doc(server):
     task = {"@llm_tasks": "annoloop.TextCat.v1", "labels": ["GOOD", "BAD"], "include_reason": True}
     server.answer = lambda body: '{"label": "BAD", "reason": "it complains"}'

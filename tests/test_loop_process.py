@@ -126,7 +126,8 @@ def test_killed_at_random_it_loses_nothing_and_pays_nothing_twice(whole, tmp_pat
     assert asked.total() - len(asked) <= WORKERS * len(moments)
 
 
-def test_ctrl_c_is_one_line_and_exit_code_130(whole, tmp_path):
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_is_one_line_and_exit_code_130(how, whole, tmp_path):
     done, expected, all_asked = whole
     begun = threading.Event()
 
@@ -138,7 +139,7 @@ def test_ctrl_c_is_one_line_and_exit_code_130(whole, tmp_path):
         folder = project_at(tmp_path / "p", fake).folder
         process = subprocess.Popen(command(folder), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert begun.wait(100)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(how)
         stdout, stderr = process.communicate(timeout=100)
         assert process.returncode == 130
         assert stdout == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from dataclasses import replace
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from annoloop.errors import StoreError
 from annoloop.hashing import input_hash, task_hash
+from annoloop.store.rows import round_from_json, round_to_json, suggestion_from_json, suggestion_to_json
 from annoloop.store.schema import metadata
 from annoloop.store.store import Store
 from annoloop.types import Annotation, Answer, Example, Round, Scores, Span, Suggestion, Task
@@ -245,3 +247,17 @@ def test_excluded_texts_stay_out(store: Store) -> None:
     assert store.examples() == () and store.excluded_count() == 2
     assert len(store.examples(excluded=True)) == 2
     assert store.example_counts() == {"pool": 0, "dev": 0, "held_out": 0}
+
+
+def test_suggestions_and_rounds_of_earlier_stores_are_read() -> None:
+    said = Suggestion(Annotation(spans=(Span(0, 1, "A"),)), None, "llm", "why", ("İ 👍", "half \ud83d"))
+    assert suggestion_from_json(suggestion_to_json(said)) == said
+    # As they were written before there was `unplaced`, and they still are where there is none.
+    cell = '{"annotation":{"labels":[],"spans":[[0,1,"A"]]},"score":null,"source":"llm","reason":"why"}'
+    assert suggestion_from_json(cell) == replace(said, unplaced=())
+    assert suggestion_to_json(replace(said, unplaced=())) == cell
+    record = Round(1, "random", 0, joined="fill")
+    assert round_from_json(round_to_json(record)) == record
+    value = json.loads(round_to_json(record))
+    del value["joined"]
+    assert round_from_json(json.dumps(value)) == replace(record, joined=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from sqlalchemy import create_engine, text
 
 from annoloop.hashing import input_hash
 from annoloop.store import engine as engine_module
+from annoloop.store.ledger import Ratios
 from annoloop.store.schema import metadata
 from annoloop.store.store import Store
 
@@ -31,6 +33,28 @@ SAID = [
     ("undone", "ada", "accept", A, 7, False),
     ("undone", "ada", "accept", A, 8, True),
 ]
+# More than one portion of the migration, and one that says nothing of itself.
+RESPONSES = [
+    {"key": "bare", "response": "{}"},
+    *(
+        {
+            "key": f"k{number:063}",
+            "response": json.dumps(
+                {
+                    "status": "malformed" if number == 0 else "ok",
+                    "model": "Größe 👍\0",
+                    "prompt": "İ" * 7,
+                    "content": "[]",
+                    "prompt_tokens": 3,
+                    "completion_tokens": 2,
+                    "cost": None if number == 0 else 0.5,
+                    "milliseconds": 9,
+                }
+            ),
+        }
+        for number in range(1001)
+    ),
+]
 
 
 def first_store(url: str) -> None:
@@ -47,6 +71,7 @@ def first_store(url: str) -> None:
                 values = ", ".join(f":{name}" for name in row)
                 connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({values})"), row)
         connection.execute(text("INSERT INTO leases VALUES ('t-open', 'ada', 'tab', 600.0)"))
+        connection.execute(text("INSERT INTO llm_responses VALUES (:key, :response)"), RESPONSES)
     engine.dispose()
 
 
@@ -97,6 +122,29 @@ def check(store: Store) -> None:
     leased = store.lease_tasks("ada", "tab", want=9, now=0)
     assert [task.example.text for task in leased] == ["open", "undone", "skipped"]
     assert [task.example.text for task in store.lease_disputed("rev", "r", want=9, now=0)] == ["differ"]
+    check_ledger(store)
+
+
+def check_ledger(store: Store) -> None:
+    """Each response that was there has one call, which says only what is known of it."""
+    calls = list(store.llm_calls())
+    assert sorted(call.key for call in calls) == sorted(row["key"] for row in RESPONSES)
+    assert {(call.purpose, call.at, call.run, call.input_hash) for call in calls} == {
+        ("before", 0, None, None)
+    }
+    (last,) = store.llm_calls(key=RESPONSES[-1]["key"])
+    assert (last.model, last.characters, last.cost, last.milliseconds) == ("Größe 👍", 7, 0.5, 9)
+    bare, known = store.spend()
+    assert (bare.model, bare.calls, bare.cost, bare.unpriced) == ("", 1, None, 1)
+    assert (known.calls, known.answers, known.prompt_tokens, known.completion_tokens) == (
+        1001,
+        1001,
+        3003,
+        2002,
+    )
+    assert (known.cost, known.unpriced, known.texts) == (500.0, 1, 0)
+    assert store.ratios("Größe 👍") == Ratios(7 / 3, 2.0)
+    assert store.responses.get(RESPONSES[-1]["key"]) == json.loads(RESPONSES[-1]["response"])
 
 
 def test_an_earlier_store_is_brought_up_to_date_with_all_its_answers(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import test_store_leases
+import test_store_ledger
 import test_store_migrations
 import test_store_standing
 from sqlalchemy import create_engine
@@ -95,6 +96,11 @@ def test_a_project_lives_on_postgresql(server: str) -> None:
 def test_answers_are_append_only_there_too(server: str) -> None:
     with Store.open(server) as store, pytest.raises(StoreError, match="append-only"), store.writing() as db:
         db.exec_driver_sql("DELETE FROM answers")
+
+
+def test_calls_duels_and_choices_are_kept_there_too(empty: str) -> None:
+    with Store.open(empty) as store:
+        test_store_ledger.check_everything(store)
 
 
 def test_an_earlier_store_is_brought_up_to_date(empty: str) -> None:

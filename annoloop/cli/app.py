@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 
 import typer
 
@@ -15,6 +17,7 @@ from annoloop.cli.init import init
 from annoloop.cli.llm import llm_app
 from annoloop.cli.loop import loop
 from annoloop.cli.review import review
+from annoloop.cli.rules import rules_app
 from annoloop.cli.settings import settings
 from annoloop.cli.status import status
 from annoloop.cli.train import train
@@ -31,6 +34,7 @@ app = typer.Typer(
 )
 for command in (init, add, status, review, loop, train, evaluate, export, apply, settings):
     app.command()(command)
+app.add_typer(rules_app, name="rules")
 app.add_typer(llm_app, name="llm")
 
 STOPPED = 130
@@ -40,6 +44,9 @@ def main() -> None:
     """Run the command line; every error is one clear line and an exit code that is not 0."""
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    if threading.current_thread() is threading.main_thread():
+        # A service manager's way to say Ctrl+C: answers that are paid for are kept first.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         try:
             app(arguments, standalone_mode=True)

@@ -1,48 +1,12 @@
-"""`annoloop llm`."""
+"""`annoloop llm`: its commands, one file each."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
-from annoloop.cli.console import narrating
-from annoloop.cli.options import ProjectFolder, SkipBad
+from annoloop.cli.llm_fetch import fetch_model
+from annoloop.cli.llm_import import import_answers
 
 llm_app = typer.Typer(help="The LLM: its local weights, answers made elsewhere.", no_args_is_help=True)
-
-
-@llm_app.command("fetch-model")
-def fetch_model() -> None:
-    """Fetch the small local model's weights, checked by sha256, into the user's cache."""
-    from annoloop.llm.weights import fetch_model as fetch
-
-    with narrating(to_stderr=True) as narrator:
-        path = fetch(on_progress=narrator.progress)
-    typer.echo(f"{path}")
-
-
-@llm_app.command("import")
-def import_answers(
-    project: ProjectFolder,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Texts with the LLM's labels, as for add.")],
-    name: Annotated[str | None, typer.Option(help="The LLM's name; by default the file's.")] = None,
-    text_column: Annotated[str | None, typer.Option(help="CSV, TSV: the column of the texts.")] = None,
-    label_column: Annotated[str | None, typer.Option(help="CSV, TSV: the column of the categories.")] = None,
-    skip_bad: SkipBad = False,
-) -> None:
-    """Take an LLM's answers made elsewhere as the LLM baseline."""
-    from annoloop.project import Project
-    from annoloop.steps.llm import import_llm_answers
-
-    opened = Project.open(project)
-    count = import_llm_answers(
-        opened,
-        file,
-        name=name or file.stem,
-        text_column=text_column,
-        label_column=label_column,
-        skip_bad=skip_bad,
-    )
-    typer.echo(f"{count} texts have an answer of {name or file.stem}; it is the LLM baseline now")
+llm_app.command("fetch-model")(fetch_model)
+llm_app.command("import")(import_answers)

@@ -11,7 +11,7 @@ from annoloop.llm.answers import Answer, LLMResult, Malformed
 from annoloop.llm.questions import CLOSED_LONGEST, CategoryQuestion, Question, Shot, SpanQuestion
 from annoloop.types import Example, LabelScheme
 
-OWN_TASKS = ("auto", "annoloop.NER.v1", "annoloop.TextCat.v1")
+OWN_TASKS = ("auto", "annoloop.NER.v1", "annoloop.TextCat.v1", "annoloop.SpanCat.v1")
 EMBEDDED_MOST = 8
 """Quotes a label that the embedded model may give: a small one left alone repeats itself to the end."""
 
@@ -34,6 +34,9 @@ def make_question(
     options = {key: value for key, value in block.items() if key != "@llm_tasks"}
     wanted = block.get("@llm_tasks", "auto")
     fits = "annoloop.NER.v1" if scheme.has_spans else "annoloop.TextCat.v1"
+    if scheme.kind == "spancat":
+        # NER.v1 stood for both kinds of spans before there was SpanCat.v1.
+        fits = wanted if wanted == fits else "annoloop.SpanCat.v1"
     if wanted not in ("auto", fits):
         raise LLMError(
             f"llm -> task: {wanted} does not fit a project of kind {scheme.kind}", hint=f"use {fits}"

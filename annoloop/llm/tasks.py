@@ -1,4 +1,4 @@
-"""`annoloop.NER.v1` and `annoloop.TextCat.v1` for spacy-llm's registry. Imports spaCy: import it late."""
+"""annoloop's tasks for spacy-llm's registry, `annoloop.NER.v1` and so on. Imports spaCy: import it late."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Iterable  # noqa: UP035 - spacy-llm compares signatures 
 
 from spacy.tokens import Doc
 
+from annoloop.corpus.spacy_io import SPANS_KEY
 from annoloop.errors import LLMError
 from annoloop.llm.answers import Answer, Malformed, Prompt
 from annoloop.llm.chat import checked
@@ -19,15 +20,17 @@ Examples = list[dict[str, Any]] | Callable[[], Any] | None
 class QuestionTask:
     """A question as spacy-llm's task.
 
-    Beside the entities or categories, `doc.user_data["llm_status"]` holds the answer's status and
+    Spans go to `doc.spans[spans_key]` where a key is given, else to the entities. Beside these or the
+    categories, `doc.user_data["llm_status"]` holds the answer's status,
     `doc.user_data["llm_unaligned"]` the quotes without a place, and
     `doc.user_data["llm_reason"]` the LLM's reason where `include_reason` asked for it. Where the status is
     not ok the doc is left without any annotation, which is not the same as "no entities".
     """
 
-    def __init__(self, question: Question, scheme: LabelScheme) -> None:
+    def __init__(self, question: Question, scheme: LabelScheme, *, spans_key: str | None = None) -> None:
         self.question = question
         self._scheme = scheme
+        self._spans_key = spans_key
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -81,7 +84,10 @@ class QuestionTask:
                     unaligned.append(doc.text[span.start : span.end])
                 else:
                     found.append(tokens)
-            doc.set_ents(found)
+            if self._spans_key is None:
+                doc.set_ents(found)
+            else:
+                doc.spans[self._spans_key] = found
         else:
             doc.cats = {label: float(label in reading.annotation.labels) for label in self.labels}
         doc.user_data["llm_unaligned"] = unaligned
@@ -121,9 +127,37 @@ def make_ner_task(
     """
     scheme = _scheme(labels, label_definitions, "ner")
     shots = tuple(_shots(examples, scheme))
+    return QuestionTask(_span_question(scheme, lang, shots, guidelines, style, include_reason), scheme)
+
+
+def make_spancat_task(
+    labels: list[str] | str,
+    label_definitions: dict[str, str] | None = None,
+    examples: Examples = None,
+    guidelines: str | None = None,
+    lang: str = "en",
+    style: str = "entities",
+    include_reason: bool = False,
+    spans_key: str = SPANS_KEY,
+) -> QuestionTask:
+    """`annoloop.SpanCat.v1`: as `annoloop.NER.v1`, but spans may overlap and go to `doc.spans[spans_key]`."""
+    scheme = _scheme(labels, label_definitions, "spancat")
+    shots = tuple(_shots(examples, scheme))
+    question = _span_question(scheme, lang, shots, guidelines, style, include_reason)
+    return QuestionTask(question, scheme, spans_key=spans_key)
+
+
+def _span_question(
+    scheme: LabelScheme,
+    lang: str,
+    shots: tuple[Shot, ...],
+    guidelines: str | None,
+    style: str,
+    include_reason: bool,
+) -> SpanQuestion:
     if style not in ("entities", "by_label"):
         raise LLMError(f"llm -> task -> style: {style!r} is not one of entities, by_label")
-    question = SpanQuestion(
+    return SpanQuestion(
         scheme,
         lang,
         shots,
@@ -131,7 +165,6 @@ def make_ner_task(
         style=style,  # type: ignore[arg-type]
         include_reason=include_reason,
     )
-    return QuestionTask(question, scheme)
 
 
 def make_textcat_task(
@@ -154,4 +187,4 @@ def make_textcat_task(
     )
 
 
-__all__ = ["Prompt", "QuestionTask", "make_ner_task", "make_textcat_task"]
+__all__ = ["Prompt", "QuestionTask", "make_ner_task", "make_spancat_task", "make_textcat_task"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -90,12 +91,34 @@ class RulesSection(Section):
 
     patterns: str
     target: float = Field(gt=0, le=1)
+    join: Literal["auto", "never"]
+    seconds: float = Field(gt=0)
 
 
 class PrivacySection(Section):
     """What may leave the machine."""
 
     allow_remote: Literal["loopback", "private", "public"]
+    redact: tuple[Literal["email", "iban", "phone", "url", "ip", "presidio"], ...]
+    names: str | None
+    audit: str = Field(min_length=1)
+    patterns: dict[str, str] = {}
+
+    @field_validator("patterns")
+    @classmethod
+    def _patterns(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, pattern in value.items():
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"the pattern {name}, {pattern!r}, is not regular: {error}") from None
+        return value
+
+
+class VotingSection(Section):
+    """Whether several sources vote on a suggestion."""
+
+    use: Literal["auto", "never"]
 
 
 class LLMSection(BaseModel):
@@ -104,6 +127,11 @@ class LLMSection(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     examples: str
+    few_shot: int | None = Field(ge=0)
+    guidelines: bool
+    max_cost: float | None = Field(ge=0)
+    max_characters: int | None = Field(ge=200)
+    variants: tuple[str, ...]
     include_reason: bool
     task: dict[str, Any]
     model: dict[str, Any]
@@ -120,7 +148,7 @@ class LLMSection(BaseModel):
 class SelectionSection(Section):
     """Which texts are asked about."""
 
-    strategy: Literal["auto", "random", "margin"]
+    strategy: Literal["auto", "random", "margin", "disagreement"]
     random_share: float = Field(ge=0, le=1)
     batch: int = Field(gt=0)
 
@@ -167,6 +195,7 @@ class Settings(Section):
     store: StoreSection
     rules: RulesSection
     privacy: PrivacySection
+    voting: VotingSection
     llm: LLMSection
     selection: SelectionSection
     training: TrainingSection

@@ -188,7 +188,7 @@ def ask_missing(project: Project, *, on_progress: OnProgress = silent) -> tuple[
     gold = list(project.dev_gold())
     examples = [item.example for item in gold if item.complete]
     with project.exclusive("ask about the dev texts"):
-        sources: tuple[Source | None, ...] = (rules_source(project), llm_source(project))
+        sources: tuple[Source | None, ...] = (rules_source(project), llm_source(project, purpose="compare"))
         for source in sources:
             if source is not None:
                 ask_source(project, source, examples, on_progress=on_progress)

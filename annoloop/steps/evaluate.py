@@ -11,11 +11,12 @@ from annoloop.evaluation.gate import GatePlan, gate
 from annoloop.evaluation.leaderboard import megabytes, ordered, throughput, to_json
 from annoloop.evaluation.scores import score, scores_to_json
 from annoloop.project import Project
-from annoloop.steps.llm import IMPORTED_FACT, llm_source, why_no_llm
+from annoloop.steps.llm import IMPORTED_FACT, ImportedSource, LLMSource, llm_source, why_no_llm
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import (
     ANSWERED_WRONGLY,
     ModelSource,
+    RulesSource,
     Source,
     ask_source,
     latest_model,
@@ -112,7 +113,7 @@ def evaluate(project: Project, *, on_progress: OnProgress = silent) -> Evaluatio
     suffice = judge_rules(project, rules)[1] if rules and len(project.dev_gold()) else None
     rules_do = suffice is not None and suffice.suffice and model is None
     # Where rules suffice there is nothing to beat an LLM with, so it costs nothing.
-    llm = None if rules_do else llm_source(project)
+    llm = None if rules_do else llm_source(project, purpose="held_out")
     said: dict[str, dict[str, Annotation]] = {}
     rows, notes = [], []
     for source in (rules, llm, model):
@@ -179,7 +180,10 @@ def _keep_scores(project: Project, model: ModelSource, scores: Scores) -> None:
 
 
 def _row(
-    project: Project, source: Source, gold: HeldOutGold, said: Mapping[str, Annotation]
+    project: Project,
+    source: RulesSource | LLMSource | ImportedSource | ModelSource,
+    gold: HeldOutGold,
+    said: Mapping[str, Annotation],
 ) -> LeaderboardRow:
     scores = score(project.scheme, gold, said, seed=project.settings.training.seed)
     row = LeaderboardRow(source.approach, source.name, scores)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from uuid import uuid4
 
 from annoloop.corpus.read import BadRow, Row, read_rows
-from annoloop.errors import FormatError
+from annoloop.errors import BlindnessError, FormatError
 from annoloop.hashing import input_hash
 from annoloop.project import Project
+from annoloop.steps.guidelines import read_guidelines
 from annoloop.steps.sources import Said
 from annoloop.store.rows import annotation_from_json, annotation_to_json, dump
 from annoloop.types import Example
@@ -18,18 +20,38 @@ from annoloop.types import Example
 if TYPE_CHECKING:
     from annoloop.llm.annotate import Labelled
 
+Purpose = Literal["suggest", "dev", "held_out", "annotate", "compare", "terms"]
+"""What a text is asked about for, as the ledger tells it."""
+
 _FEW_SHOT_FACT = "llm.few_shot"
 IMPORTED_FACT = "llm.imported"
+
+# Settings of [llm] and [llm.model] that change no answer, or stand in the key by what they bring in: the
+# examples, the guidelines.
+_NOT_SHAPING = {
+    *("examples", "few_shot", "guidelines", "max_cost", "variants", "cache", "save_io", "validate_types"),
+    *("workers", "timeout", "retries", "allow_remote", "api_key_env"),
+    *("price_input", "price_cached", "price_output", "price_date"),
+}
 
 
 @dataclass(frozen=True)
 class LLMSource:
-    """The LLM with its prompt and its examples."""
+    """An LLM with its prompt and its examples: the project's own, or another one to be compared with it.
+
+    `config` is its `[llm]` block, `guidelines` what it is told of guidelines.md. `purpose`, `round` and `run`
+    are what the ledger says of its calls; they are no part of its key.
+    """
 
     project: Project
+    config: Mapping[str, Any]
     few_shot: tuple[Labelled, ...]
     key: str
     name: str
+    guidelines: str | None = None
+    purpose: Purpose = "suggest"
+    round: int | None = None
+    run: str = field(default_factory=lambda: uuid4().hex, compare=False)
     approach: Literal["llm"] = "llm"
 
     def predict(self, examples: Sequence[Example]) -> Iterator[Said]:
@@ -37,18 +59,27 @@ class LLMSource:
         from annoloop.llm.annotate import annotate
 
         project = self.project
+        _before_asking(self, examples)
         results = annotate(
             examples,
             scheme=project.scheme,
-            config=llm_config(project),
+            config=self.config,
             few_shot=self.few_shot,
             allow_remote=project.settings.privacy.allow_remote,
-            cache=project.store.responses,
+            cache=project.store.answers_kept(run=self.run, purpose=self.purpose, round=self.round),
+            guidelines=self.guidelines,
             lang=project.settings.project.lang,
         )
         by_hash = {eg.input_hash: eg for eg in examples}
         for result in results:
             yield by_hash[result.input_hash], result.annotation, _detail(result)
+
+
+def _before_asking(source: LLMSource, examples: Sequence[Example]) -> None:
+    """What has to be true before these texts may be asked about: called before anything is sent.
+
+    Some of the answers may be kept already. Whoever refuses raises LLMError; nothing is sent then.
+    """
 
 
 def _detail(result: Any) -> dict[str, Any]:
@@ -73,21 +104,37 @@ def llm_config(project: Project) -> dict[str, Any]:
     """The project's `[llm]` block as plain values, without annoloop's own key."""
     block = project.settings.llm.model_dump()
     block.pop("examples")
-    if not block["include_reason"]:
-        # Answers kept before there was this setting go on counting.
-        block.pop("include_reason")
     return block
 
 
-def few_shot(project: Project) -> tuple[Labelled, ...]:
+def _guidelines(project: Project, config: Mapping[str, Any]) -> str | None:
+    """What the LLM is told of guidelines.md; None where it is told nothing."""
+    return read_guidelines(project) or None if config.get("guidelines") else None
+
+
+def shown_examples(project: Project, config: Mapping[str, Any] | None = None) -> tuple[Labelled, ...]:
     """The examples shown to the LLM: of the first training gold once there is some, then always the same.
 
-    Until then those of the project's examples.jsonl.
+    Until then those of the project's examples.jsonl. `config` is the `[llm]` block, by default the project's.
+
+    Raises:
+        FormatError: examples.jsonl has a bad row.
+        BlindnessError: it holds a dev or held-out text.
     """
+    config = llm_config(project) if config is None else config
     pinned = project.store.fact(_FEW_SHOT_FACT)
     if pinned is None:
-        return _from_file(project)
-    return tuple(Row(0, text, annotation=annotation_from_json(said)) for text, said in pinned)
+        return _from_file(project)[: _most_shots(project, config)]
+    shots = tuple(Row(0, text, annotation=annotation_from_json(said)) for text, said in pinned)
+    # What was pinned by an earlier choice of model stays: fewer only where the block says so itself.
+    return shots if config.get("few_shot") is None else shots[: config["few_shot"]]
+
+
+def _most_shots(project: Project, config: Mapping[str, Any]) -> int:
+    from annoloop.llm.annotate import few_shot_size
+
+    wanted = config.get("few_shot")
+    return few_shot_size(config, project.scheme) if wanted is None else int(wanted)
 
 
 def pin_few_shot(project: Project) -> None:
@@ -96,10 +143,10 @@ def pin_few_shot(project: Project) -> None:
     The LLM then learns from the same people as the model it is compared with, and its answers to the
     held-out texts are paid once.
     """
-    from annoloop.llm.annotate import choose_few_shot, few_shot_size
+    from annoloop.llm.annotate import choose_few_shot
 
     if project.store.fact(_FEW_SHOT_FACT) is None:
-        most = few_shot_size(llm_config(project), project.scheme)
+        most = _most_shots(project, llm_config(project))
         chosen = choose_few_shot(project.pool_gold(), project.scheme, most=most)
         if chosen:
             pinned = [[shot.text, annotation_to_json(shot.annotation)] for shot in chosen]
@@ -114,40 +161,100 @@ def _from_file(project: Project) -> tuple[Row, ...]:
     for row in read_rows(path, scheme=project.scheme, lang=project.settings.project.lang):
         if isinstance(row, BadRow):
             raise FormatError(f"{row.path}, line {row.line}: {row.reason}", hint=row.hint)
-        rows.append(row)
-    from annoloop.llm.annotate import few_shot_size
+        if row.annotation is not None:
+            rows.append(row)
+    splits = project.store.splits(input_hash(row.text) for row in rows)
+    for row in rows:
+        if splits.get(input_hash(row.text), "pool") != "pool":
+            raise BlindnessError(
+                f"a few-shot example is a text to be judged by: {row.text[:60]!r}",
+                hint=f"take it out of {project.settings.llm.examples}",
+            )
+    return tuple(rows)
 
-    most = few_shot_size(llm_config(project), project.scheme)
-    return tuple(row for row in rows if row.annotation is not None)[:most]
 
-
-def llm_source(project: Project, *, connect: bool = False) -> LLMSource | ImportedSource | None:
+def llm_source(
+    project: Project, *, connect: bool = False, purpose: Purpose = "suggest"
+) -> LLMSource | ImportedSource | None:
     """The project's LLM: imported answers where there are some, else the configured one; None without any.
 
     With `connect` its server must take a connection; without, answers that are kept need no server.
 
     Raises:
         LLMError: an LLM is configured but cannot be asked (not reachable, not allowed).
+        BlindnessError: one of its examples is a text to be judged by.
     """
     imported = project.store.fact(IMPORTED_FACT)
     if imported is not None:
         return ImportedSource(imported["key"], imported["name"])
     if why_no_llm(project) is not None:
         return None
+    return source_of(project, llm_config(project), purpose=purpose, connect=connect)
+
+
+def source_of(
+    project: Project,
+    config: Mapping[str, Any],
+    *,
+    purpose: Purpose,
+    few_shot: Sequence[Labelled] | None = None,
+    connect: bool = False,
+) -> LLMSource:
+    """The LLM of an `[llm]` block; its examples are the project's unless `few_shot` gives others.
+
+    Raises:
+        LLMError: it cannot be asked (not reachable, not allowed).
+        BlindnessError: one of the project's examples is a text to be judged by.
+    """
     from annoloop.llm.annotate import check_llm, describe, identity
 
-    config, lang = llm_config(project), project.settings.project.lang
+    lang = project.settings.project.lang
     check_llm(config, allow_remote=project.settings.privacy.allow_remote, connect=connect)
-    shown, name = few_shot(project), describe(config, project.scheme, lang=lang)
+    shown = shown_examples(project, config) if few_shot is None else tuple(few_shot)
+    told = _guidelines(project, config)
     shaped = [
-        config,
+        _shaping(config, told),
         identity(config, project.scheme, lang=lang),
         lang,
         project.scheme.labels,
         dict(project.scheme.definitions),
     ]
     shots = [[row.text, annotation_to_json(row.annotation)] for row in shown if row.annotation is not None]
-    return LLMSource(project, shown, f"llm:{input_hash(dump([shaped, shots]))}", name)
+    return LLMSource(
+        project,
+        dict(config),
+        shown,
+        key=f"llm:{input_hash(dump([shaped, shots]))}",
+        name=describe(config, project.scheme, lang=lang),
+        guidelines=told,
+        purpose=purpose,
+        round=_round(project, purpose),
+    )
+
+
+def _shaping(config: Mapping[str, Any], guidelines: str | None) -> dict[str, Any]:
+    """What of an `[llm]` block shapes the answers, and so their key.
+
+    A key that joins the settings later belongs here only where somebody has set it: answers kept before
+    there was that setting go on counting.
+    """
+    shaped = {key: value for key, value in config.items() if key not in _NOT_SHAPING}
+    for key in ("include_reason", "max_characters"):
+        if not shaped.get(key):
+            shaped.pop(key, None)
+    model = dict(config.get("model") or {})
+    if not model.get("extra_body"):
+        model.pop("extra_body", None)
+    shaped["model"] = {key: value for key, value in model.items() if key not in _NOT_SHAPING}
+    return {**shaped, "guidelines": input_hash(guidelines)} if guidelines else shaped
+
+
+def _round(project: Project, purpose: Purpose) -> int | None:
+    """Whose costs these are: suggestions are made before their round is begun, its verdict comes after."""
+    if purpose not in ("suggest", "held_out"):
+        return None
+    newest = max((record.number for record in project.store.rounds()), default=0)
+    return newest + 1 if purpose == "suggest" else newest
 
 
 def why_no_llm(project: Project) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Literal
 
 from annoloop.errors import AnnoloopError
@@ -27,7 +28,7 @@ def predict(
     """
     sources: dict[str, Callable[[Project], Source | None]] = {
         "rules": rules_source,
-        "llm": llm_source,
+        "llm": partial(llm_source, purpose="annotate"),
         "model": latest_model,
     }
     if approach not in sources:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 from annoloop.errors import FormatError
 from annoloop.evaluation.gate import RulesVerdict
@@ -37,6 +38,31 @@ class RuleReport:
     unlabelled: int
     covered: int
     texts_per_second: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as plain values; of the texts only how many there are."""
+        return {
+            "patterns": [
+                {
+                    "line": pattern.line,
+                    "id": pattern.id,
+                    "label": pattern.label,
+                    "pattern": pattern.shown,
+                    "matches": done.matches,
+                    "right": done.right,
+                    "precision": done.precision,
+                    "interval": done.interval,
+                    "shadowed": done.shadowed,
+                    "alone": done.alone,
+                    "conflicts": done.conflicts,
+                }
+                for pattern, done in zip(self.patterns, self.reports, strict=True)
+            ],
+            "gold_texts": len(self.gold),
+            "unlabelled": self.unlabelled,
+            "covered": self.covered,
+            "texts_per_second": self.texts_per_second,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +110,8 @@ def report_rules(project: Project) -> RuleReport:
 
 def _parsed(project: Project, number: int, line: str) -> Pattern:
     try:
-        return read_pattern(line, scheme=project.scheme, lang=project.settings.project.lang)
+        pattern = read_pattern(line, scheme=project.scheme, lang=project.settings.project.lang)
+        return replace(pattern, line=number)
     except FormatError as error:
         raise FormatError(f"{project.patterns.name}:{number}: {error.message}", hint=error.hint) from None
 

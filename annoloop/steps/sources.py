@@ -26,7 +26,7 @@ class Source(Protocol):
     """Something that annotates texts. `key` names it with all that shapes what it says."""
 
     @property
-    def approach(self) -> Literal["rules", "llm", "model"]:
+    def approach(self) -> Literal["rules", "llm", "model", "votes"]:
         """Its row on the leaderboard."""
         ...
 

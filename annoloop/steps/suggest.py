@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from annoloop.evaluation.gate import RulesVerdict, rules_suffice
 from annoloop.evaluation.scores import score
@@ -22,6 +23,8 @@ def score_on_dev(
 ) -> Scores:
     """How well a source does on these dev texts; a model as it was before it learned from them."""
     examples = [item.example for item in gold]
+    if isinstance(source, LLMSource):
+        source = replace(source, purpose="dev")
     if isinstance(source, ModelSource):
         kept = project.store.predictions(source.dev_key, hashes=[eg.input_hash for eg in examples])
         said = {name: found for name, (found, _) in kept.items() if found is not None}

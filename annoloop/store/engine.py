@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, select, text
+from sqlalchemy import Connection, Engine, Table, create_engine, event, func, inspect, select, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from annoloop.errors import StoreError
@@ -171,3 +172,14 @@ class Database:
     def close(self) -> None:
         """Give all connections back; SQLite then folds its journal into the file."""
         self.engine.dispose()
+
+
+def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Insert rows, leaving out those whose unique values are there already; returns how many went in."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    added = 0
+    for row in rows:
+        statement = dialect.insert(table).inline().values(row).on_conflict_do_nothing()
+        # Of an insert SQLAlchemy tells how many rows went in only when it is asked.
+        added += connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
+    return added

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import delete, func, insert, select
 
-from annoloop.store.engine import Database
+from annoloop.store.engine import Database, insert_new
 from annoloop.store.rows import (
     annotation_from_json,
     annotation_to_json,
@@ -37,9 +37,7 @@ class ResponseCache:
     def put(self, key: str, response: Mapping[str, Any]) -> None:
         """Keep a response; the first one under a key stays."""
         with self._database.writing() as connection:
-            known = connection.execute(select(llm_responses.c.key).where(llm_responses.c.key == key))
-            if known.scalar() is None:
-                connection.execute(insert(llm_responses).values(key=key, response=dump(dict(response))))
+            insert_new(connection, llm_responses, [{"key": key, "response": dump(dict(response))}])
 
     def __len__(self) -> int:
         with self._database.reading() as connection:

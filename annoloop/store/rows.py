@@ -32,8 +32,12 @@ def suggestion_to_json(suggestion: Suggestion | None) -> str | None:
     if suggestion is None:
         return None
     annotation = annotation_to_json(suggestion.annotation)
-    value = {"annotation": annotation, "score": suggestion.score, "source": suggestion.source}
-    return dump({**value, "reason": suggestion.reason} if suggestion.reason else value)
+    value: dict[str, Any] = {"annotation": annotation, "score": suggestion.score, "source": suggestion.source}
+    if suggestion.reason:
+        value["reason"] = suggestion.reason
+    if suggestion.unplaced:
+        value["unplaced"] = list(suggestion.unplaced)
+    return dump(value)
 
 
 def suggestion_from_json(cell: str | None) -> Suggestion | None:
@@ -42,7 +46,8 @@ def suggestion_from_json(cell: str | None) -> Suggestion | None:
         return None
     value = json.loads(cell)
     annotation = annotation_from_json(value["annotation"])
-    return Suggestion(annotation, value["score"], value["source"], value.get("reason", ""))
+    reason, unplaced = value.get("reason", ""), tuple(value.get("unplaced", ()))
+    return Suggestion(annotation, value["score"], value["source"], reason, unplaced)
 
 
 def example_row(example: Example) -> dict[str, Any]:
@@ -85,16 +90,18 @@ def answer_row(answer: Answer) -> dict[str, Any]:
     """A row of the answers table."""
     row = {name: getattr(answer, name) for name in Answer.__slots__}
     annotation = dump(annotation_to_json(answer.annotation))
-    return {**row, "annotation": annotation, "comment": _comment_cell(answer.comment)}
+    return {**row, "annotation": annotation, "comment": text_to_cell(answer.comment)}
 
 
-def _comment_cell(comment: str) -> str:
-    # A comment has no meta beside it that could say it is escaped: a mark in front does.
-    escaped = unstorable(comment) or comment.startswith(_ESCAPED)
-    return _ESCAPED + json.dumps(comment, ensure_ascii=True) if escaped else comment
+def text_to_cell(text: str) -> str:
+    """A text as a cell that every database takes."""
+    # It has no meta beside it that could say it is escaped: a mark in front does.
+    escaped = unstorable(text) or text.startswith(_ESCAPED)
+    return _ESCAPED + json.dumps(text, ensure_ascii=True) if escaped else text
 
 
-def _comment(cell: str) -> str:
+def text_from_cell(cell: str) -> str:
+    """The inverse of `text_to_cell`."""
     return str(json.loads(cell[1:])) if cell.startswith(_ESCAPED) else cell
 
 
@@ -102,7 +109,7 @@ def answer_from_row(row: Any) -> Answer:
     """The inverse of `answer_row`."""
     values = {name: getattr(row, name) for name in Answer.__slots__}
     values["annotation"] = annotation_from_json(json.loads(row.annotation))
-    values["comment"] = _comment(row.comment)
+    values["comment"] = text_from_cell(row.comment)
     for name in ("blind", "simulated", "retracted", "flagged", "adjudicated"):
         values[name] = bool(values[name])
     return Answer(**values)

@@ -17,7 +17,7 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration: a store at this revision needs no upgrade."""
 
 # SQLite counts rows only in a column typed INTEGER; PostgreSQL wants 64 bits.
@@ -157,6 +157,79 @@ llm_responses = Table(
     metadata,
     Column("key", String(64), primary_key=True),
     Column("response", Text, nullable=False),
+)
+
+# One row a request, answered or not; the words themselves are in `llm_responses` alone.
+llm_calls = Table(
+    "llm_calls",
+    metadata,
+    Column("position", _Position, primary_key=True, autoincrement=True),
+    Column("key", String(64), nullable=False),
+    Column("input_hash", String(32)),
+    Column("run", String(32)),
+    # Microseconds since 1970; 0 for those made before there was this table.
+    Column("at", BigInteger, nullable=False),
+    Column("purpose", String(16), nullable=False),
+    Column("round", Integer),
+    Column("attempt", Integer, nullable=False),
+    Column("endpoint", Text, nullable=False),
+    Column("reach", String(8), nullable=False),
+    Column("model", Text, nullable=False),
+    Column("parameters", Text, nullable=False),
+    Column("template", String(100), nullable=False),
+    Column("redaction", String(32), nullable=False),
+    Column("status", String(12), nullable=False),
+    Column("http", Integer),
+    Column("prompt_tokens", Integer),
+    Column("cached_tokens", Integer),
+    Column("completion_tokens", Integer),
+    Column("cost", Float),
+    Column("price", Text),
+    Column("milliseconds", Integer, nullable=False),
+    Column("characters", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index("llm_calls_key", "key"),
+    Index("llm_calls_text", "input_hash"),
+    Index("llm_calls_spend", "purpose", "round"),
+    Index("llm_calls_run", "run", "position"),
+    sqlite_autoincrement=True,
+)
+
+# Two sources' annotations of one text, and which of them somebody found better, not knowing whose they are.
+llm_duels = Table(
+    "llm_duels",
+    metadata,
+    Column("position", _Position, primary_key=True, autoincrement=True),
+    Column("duel_id", String(64), nullable=False, unique=True),
+    Column("input_hash", String(32), nullable=False),
+    Column("left_source", String(200), nullable=False),
+    Column("right_source", String(200), nullable=False),
+    Column("winner", String(8), nullable=False),
+    Column("annotator", String(200), nullable=False),
+    Column("milliseconds", Integer, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+pattern_proposals = Table(
+    "pattern_proposals",
+    metadata,
+    Column("line_hash", String(32), primary_key=True),
+    Column("line", Text, nullable=False),
+    Column("origin", String(16), nullable=False),
+    Column("detail", Text, nullable=False),
+)
+
+pattern_choices = Table(
+    "pattern_choices",
+    metadata,
+    Column("position", _Position, primary_key=True, autoincrement=True),
+    Column("line_hash", String(32), nullable=False),
+    Column("verdict", String(8), nullable=False),
+    Column("annotator", String(200), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Index("pattern_choices_line", "line_hash", "position"),
+    sqlite_autoincrement=True,
 )
 
 predictions = Table(

@@ -10,9 +10,12 @@ from annoloop.store.answer_search import AnswerSearch
 from annoloop.store.answers import AnswerTables
 from annoloop.store.doubts import Doubts
 from annoloop.store.drafts import DraftTables
+from annoloop.store.duels import DuelTables
 from annoloop.store.engine import open_engine
 from annoloop.store.figures import FigureTables
 from annoloop.store.leases import LeaseTables
+from annoloop.store.ledger import LedgerTables
+from annoloop.store.pattern_choices import PatternChoices
 from annoloop.store.results import ResultTables
 from annoloop.store.text_search import TextSearch
 from annoloop.store.texts import TextTables
@@ -25,6 +28,9 @@ class Store(
     DraftTables,
     AnswerSearch,
     ResultTables,
+    LedgerTables,
+    DuelTables,
+    PatternChoices,
     FigureTables,
     Doubts,
     TextSearch,

@@ -1,0 +1,34 @@
+"""`annoloop llm import`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from annoloop.cli.options import ProjectFolder, SkipBad
+
+
+def import_answers(
+    project: ProjectFolder,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Texts with the LLM's labels, as for add.")],
+    name: Annotated[str | None, typer.Option(help="The LLM's name; by default the file's.")] = None,
+    text_column: Annotated[str | None, typer.Option(help="CSV, TSV: the column of the texts.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="CSV, TSV: the column of the categories.")] = None,
+    skip_bad: SkipBad = False,
+) -> None:
+    """Take an LLM's answers made elsewhere as the LLM baseline."""
+    from annoloop.project import Project
+    from annoloop.steps.llm import import_llm_answers
+
+    opened = Project.open(project)
+    count = import_llm_answers(
+        opened,
+        file,
+        name=name or file.stem,
+        text_column=text_column,
+        label_column=label_column,
+        skip_bad=skip_bad,
+    )
+    typer.echo(f"{count} texts have an answer of {name or file.stem}; it is the LLM baseline now")
