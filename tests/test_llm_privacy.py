@@ -15,6 +15,7 @@ from annoloop.hashing import input_hash
 from annoloop.llm import endpoint as module
 from annoloop.llm.annotate import annotate, check_llm, choose_few_shot
 from annoloop.llm.answers import MemoryCache, as_prompt
+from annoloop.llm.foreign import ForeignModel
 from annoloop.llm.model import ModelSettings, OpenAIModel
 from annoloop.types import Annotation, DevGold, Example, Gold, HeldOutGold, LabelScheme, PoolGold
 
@@ -271,6 +272,28 @@ def test_the_key_that_the_settings_name_is_sent(server, monkeypatch):
     assert server.headers[0]["authorization"] == "Bearer sk-mine"
 
 
+@pytest.mark.parametrize(
+    "pasted", ["sk-proj-0123456789abcdef", "0123456789abcdef0123456789abcdef", "abcdef0123456789"]
+)
+def test_a_key_in_the_place_of_its_name_is_refused_and_not_repeated(names, pasted):
+    names["llm.test"] = ["8.8.8.8"]
+    with pytest.raises(LLMError, match="environment variable") as refused:
+        ask("https://llm.test/v1", api_key_env=pasted, allow_remote="public")
+    assert pasted not in "".join(traceback.format_exception(refused.value))
+
+
+def test_a_foreign_model_that_repeats_a_key_puts_it_nowhere(monkeypatch):
+    monkeypatch.setenv("SOME_API_TOKEN", "tok-0123456789")
+
+    def fails(prompts):
+        raise ValueError("refused: tok-0123456789")
+
+    model = ForeignModel({"@llm_models": "test.Model.v1"})
+    model._call = fails
+    ((_, answer),) = model.ask_all([("a", as_prompt("secret text"))])
+    assert answer.status == "failed" and "refused: …" in answer.reason
+
+
 def test_a_missing_key_for_a_remote_server_is_named(names, monkeypatch):
     names["api.openai.com"] = ["8.8.8.8"]
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
@@ -331,7 +354,10 @@ def test_a_server_that_repeats_the_key_puts_it_nowhere(server, monkeypatch, capl
     cache = MemoryCache()
     (result,) = ask(server.base_url, api_key_env="MY_KEY", cache=cache)
     assert result.status == "refusal" and cache
-    for said in (str(refused.value), result.reason, str(cache), caplog.text):
+    server.answer = lambda body: '{"label": "GOOD", "key": "sk-mine-0123456789"}'
+    ask(server.base_url, api_key_env="MY_KEY", cache=cache)
+    trace = "".join(traceback.format_exception(refused.value))
+    for said in (str(refused.value), result.reason, str(list(cache.values())), caplog.text, trace):
         assert "sk-mine" not in said
 
 
@@ -597,6 +623,18 @@ def test_a_name_that_changes_between_check_and_connection_makes_no_packet_leave(
         names["llm.test"] = [["127.0.0.1"]] * turns + [["203.0.113.9"]] * 20
         with suppress(LLMError):
             ask(f"http://llm.test:{port}/v1", allow_remote="private", workers=1)
+    assert outside == []
+
+
+def test_a_pipeline_of_spacy_with_our_model_sends_nothing_elsewhere(outside):
+    import spacy
+
+    nlp = spacy.blank("en")
+    model = {"@llm_models": "annoloop.OpenAI.v1", "base_url": f"{ELSEWHERE}/v1", "name": "x"}
+    task = {"@llm_tasks": "annoloop.TextCat.v1", "labels": ["GOOD", "BAD"]}
+    nlp.add_pipe("llm", config={"model": model, "task": task})
+    with pytest.raises(LLMError, match="nothing was sent"):
+        nlp("secret text")
     assert outside == []
 
 

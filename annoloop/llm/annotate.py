@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from annoloop.errors import BlindnessError, LLMError
@@ -12,7 +13,7 @@ from annoloop.llm.asking import OWN_TASKS, make_question, result_of
 from annoloop.llm.endpoint import REACHES, OnOpen, OnSend, check_answers
 from annoloop.llm.model import ModelSettings, OpenAIModel, model_settings
 from annoloop.llm.prompting import version_number
-from annoloop.llm.questions import CategoryQuestion, Shot, SpanQuestion
+from annoloop.llm.questions import CategoryQuestion, Question, Shot, SpanQuestion
 from annoloop.llm.redact import Masking, Redactor
 from annoloop.types import Annotation, DevGold, Example, Gold, GoldSet, HeldOutGold, LabelScheme, PoolGold
 
@@ -68,15 +69,8 @@ def annotate(
     masking = Masking(redactor)
     originals = list(examples)
     asked = [masking.example(example) for example in originals]
-    block = config.get("task") or {"@llm_tasks": "auto"}
-    include_reason = bool(config.get("include_reason"))
-    if include_reason and block.get("@llm_tasks", "auto") not in OWN_TASKS:
-        raise LLMError(
-            f"llm -> include_reason: {block['@llm_tasks']} gives no reasons",
-            hint=f"set it to false, or use {OWN_TASKS[1]} or {OWN_TASKS[2]}",
-        )
+    block = _task_block(config)
     model = _model(config, allow_remote, cache, on_open, on_send)
-    embedded = isinstance(model, OpenAIModel) and model.settings.embedded
     shots = tuple(
         Shot(masking.text(shot.text), shot.annotation)
         for shot in _shots(few_shot, originals, scheme, few_shot_size(config, scheme))
@@ -84,34 +78,37 @@ def annotate(
     if block.get("@llm_tasks", "auto") not in OWN_TASKS:
         from annoloop.llm.foreign import annotate_with_task
 
-        results = annotate_with_task(
-            asked,
-            model,
-            block=block,
-            scheme=scheme,
-            lang=lang,
-            allow_remote=allow_remote,
-            about=masking.about,
-        )
-        yield from map(masking.restored, results)
+        ask = partial(annotate_with_task, block=block, scheme=scheme, lang=lang, about=masking.about)
+        yield from map(masking.restored, ask(asked, model, allow_remote=allow_remote))
         return
     question = make_question(
         block,
         scheme=scheme,
-        embedded=embedded,
+        embedded=isinstance(model, OpenAIModel) and model.settings.embedded,
         few_shot=shots,
         guidelines=masking.text(guidelines) if guidelines else guidelines,
         lang=lang,
-        include_reason=include_reason,
+        include_reason=bool(config.get("include_reason")),
     )
-
-    def prompt(example: Example) -> Prompt:
-        made = question.prompt(example.text)
-        made.about = masking.about(example)
-        return made
-
-    for example, answer in model.ask_all((example, prompt(example)) for example in asked):
+    prompts = ((example, _prompt(question, example, masking)) for example in asked)
+    for example, answer in model.ask_all(prompts):
         yield masking.restored(result_of(example, answer, question))
+
+
+def _prompt(question: Question, example: Example, masking: Masking) -> Prompt:
+    prompt = question.prompt(example.text)
+    prompt.about = masking.about(example)
+    return prompt
+
+
+def _task_block(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    block = config.get("task") or {"@llm_tasks": "auto"}
+    if config.get("include_reason") and block.get("@llm_tasks", "auto") not in OWN_TASKS:
+        raise LLMError(
+            f"llm -> include_reason: {block['@llm_tasks']} gives no reasons",
+            hint=f"set it to false, or use {OWN_TASKS[1]} or {OWN_TASKS[2]}",
+        )
+    return block
 
 
 def _model(

@@ -98,6 +98,9 @@ class Chat:
             status, content, parsed, reason = self._conversation(prompt, spent)
         except _GaveUpError as error:
             status, content, parsed, reason = "failed", "", None, str(error)
+        except LLMError as error:
+            # What the client raised may repeat the key, and a traceback would show it.
+            raise error from None
         return Answer(
             content,
             status=status,  # type: ignore[arg-type]
@@ -115,6 +118,8 @@ class Chat:
         for _turn in range(2):
             choice = self._attempts(prompt, messages, spent)
             content = choice.message.content or ""
+            if self._key and self._key in content:
+                content = content.replace(self._key, "…")
             refusal = getattr(choice.message, "refusal", None)
             if refusal or choice.finish_reason == "content_filter":
                 said = self._scrubbed(refusal or "the server's content filter stopped the answer")

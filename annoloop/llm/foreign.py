@@ -138,7 +138,7 @@ def _resolved(registry_name: str, block: Mapping[str, Any], section: str) -> Any
     except Exception as error:
         reason = " ".join(scrub(str(error)).split())[:400]
         name = block.get(f"@{registry_name}")
-        raise LLMError(f"llm -> {section}: {name} cannot be made: {reason}") from error
+        raise LLMError(f"llm -> {section}: {name} cannot be made: {reason}") from None
 
 
 def annotate_with_task(

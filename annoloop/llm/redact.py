@@ -215,7 +215,8 @@ class Masking:
     def about(self, example: Example) -> dict[str, Any]:
         """What is recorded of a question: never its words."""
         masked = self._masked.get(example.input_hash)
-        return {"input_hash": example.input_hash, "masked": masked.hidden if masked else 0}
+        hidden = masked.hidden if masked else 0
+        return {"input_hash": example.input_hash, "masked": hidden, "redaction": self.version}
 
     def restored(self, result: LLMResult) -> LLMResult:
         """A result in the words of the original text; spans need nothing, their offsets hold."""
