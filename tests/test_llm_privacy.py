@@ -9,7 +9,10 @@ from contextlib import suppress
 import catalogue
 import pytest
 from fake_llm import FakeLLM, Reply
+from small_project import feedback, small_project, write_rows
+from typer.testing import CliRunner
 
+from annoloop.cli.app import app
 from annoloop.errors import BlindnessError, LLMError
 from annoloop.hashing import input_hash
 from annoloop.llm import endpoint as module
@@ -623,6 +626,26 @@ def test_a_name_that_changes_between_check_and_connection_makes_no_packet_leave(
         names["llm.test"] = [["127.0.0.1"]] * turns + [["203.0.113.9"]] * 20
         with suppress(LLMError):
             ask(f"http://llm.test:{port}/v1", allow_remote="private", workers=1)
+    assert outside == []
+
+
+def test_the_whole_loop_at_its_defaults_sends_nothing_elsewhere(tmp_path, outside):
+    rows = feedback(60)
+    gold = write_rows(tmp_path / "gold.jsonl", rows)
+    command = ["loop", "--oracle", str(gold), "--batch", "10", "--max-rounds", "1", "--yes"]
+    with FakeLLM('{"label": "Aufzug"}') as server:
+        project = small_project(tmp_path / "here", rows, server=server, gate="min_texts = 5")
+        write_rows(project.folder / "examples.jsonl", [{"text": "Lift steht", "label": "Aufzug"}])
+        assert CliRunner().invoke(app, [*command, str(project.folder)]).exit_code == 0
+        assert server.history
+        server.answer = lambda body: Reply(status=307, headers={"Location": f"{ELSEWHERE}/v1"})
+        write_rows(project.folder / "examples.jsonl", [{"text": "Lift geht", "label": "Aufzug"}])
+        project.store.set_fact("llm.few_shot", None)
+        again = CliRunner().invoke(app, ["evaluate", str(project.folder), "--yes"])
+        assert isinstance(again.exception, LLMError) and "redirect" in str(again.exception)
+    there = small_project(tmp_path / "there", rows, llm=f'"{ELSEWHERE}/v1"')
+    refused = CliRunner().invoke(app, [*command, str(there.folder)])
+    assert isinstance(refused.exception, LLMError) and "nothing was sent" in str(refused.exception)
     assert outside == []
 
 
