@@ -10,6 +10,9 @@ one that is best on dev, as in the loop. The local LLM votes where its weights a
 Prints one JSON object a line: scores with 95 % intervals, the paired difference, whether dev would
 have used the vote at all, and of the stated confidence how far it is from the share that is right
 (expected calibration error in ten equally large bins).
+
+The model votes on the test part after it has learned from the dev part too, as in the loop: it is then better
+than its voter's weight says, and the confidence is too low. `--without-dev` leaves that out.
 """
 
 from __future__ import annotations
@@ -36,14 +39,14 @@ PROJECTS = Path(__file__).parent.parent / "projects"
 Said = Mapping[str, Annotation]
 
 
-def run(name: str, texts: int, seed: int) -> None:
+def run(name: str, texts: int, seed: int, *, with_dev: bool) -> None:
     folder, lang = PROJECTS / name, LANGUAGES.get(name, "en")
     parts = (("train", "pool"), ("dev", "dev"), ("test", "held_out"))
     learn, dev, test = (read(folder / "assets" / f"{part}.jsonl", split) for part, split in parts)
     scheme = scheme_of((*learn, *dev, *test))
     learn = tuple(sorted(learn, key=lambda g: g.example.input_hash)[:texts])
     voters: dict[str, Said] = {"rules": by_rules(folder / "patterns.jsonl", scheme, lang, (*dev, *test))}
-    voters["model"] = by_model(learn, dev, test, scheme, lang, seed, folder / "patterns.jsonl")
+    voters["model"] = by_model(learn, dev, test, scheme, lang, seed, folder / "patterns.jsonl", with_dev)
     llm = by_llm(learn, (*dev, *test), scheme, lang)
     if llm:
         voters["llm"] = llm
@@ -58,6 +61,7 @@ def run(name: str, texts: int, seed: int) -> None:
     tell(
         project=name,
         training_texts=len(learn),
+        model_learned_from_dev=with_dev,
         dev_texts=len(dev),
         test_texts=len(test),
         dev={**{who: round(value, 3) for who, value in on_dev.items()}, "vote": round(together, 3)},
@@ -65,7 +69,7 @@ def run(name: str, texts: int, seed: int) -> None:
         best_on_dev=best,
         vote_less_best=[round(value, 3) for value in (delta, *band)],
         used=together > on_dev[best],
-        calibration_error=calibration_error(combination, ballots["test"], test),
+        confidence=calibration_error(combination, ballots["test"], test),
         right_where_voters=agreement(ballots["test"], test, voted, scheme),
     )
 
@@ -90,8 +94,9 @@ def by_model(
     lang: str,
     seed: int,
     patterns: Path,
+    with_dev: bool,
 ) -> Said:
-    """Of dev before it learned from dev, of test after, as the loop does it."""
+    """Of dev before it learned from dev; of test after, as the loop does it, if `with_dev`."""
     with tempfile.TemporaryDirectory() as out:
         made = train(
             PoolGold(tuple(learn)),
@@ -102,7 +107,7 @@ def by_model(
             out=Path(out) / "model",
             recipes=None if scheme.has_spans else ["textcat_linear"],
             patterns=patterns,
-            with_dev=True,
+            with_dev=with_dev,
             on_progress=lambda what, done, total: print(f"\r{what} {done}/{total}", end="", file=sys.stderr),
         )
         said = {name: prediction.annotation for name, prediction in made.dev_said.items()}
@@ -137,8 +142,9 @@ def shown(scheme: LabelScheme, gold: Sequence[Gold], said: Said, seed: int) -> l
 
 def calibration_error(
     combination: Combination, ballots: Sequence[Ballot], gold: Sequence[Gold]
-) -> float | None:
-    """Of whole annotations that are one item: only there the confidence is about the annotation as such."""
+) -> dict[str, float]:
+    """Of annotations of one item, where the confidence is about nothing else: its mean beside the share
+    that is right, and how far the two are apart on average over ten bins."""
     pairs = []
     for ballot, truth in zip(ballots, gold, strict=True):
         vote = combination.vote(ballot)
@@ -148,7 +154,9 @@ def calibration_error(
             pairs.append((vote.confidence or 0.0, float(right)))
     bins = np.array_split(np.asarray(sorted(pairs)), 10)
     apart = [abs(float((part[:, 0] - part[:, 1]).mean())) * len(part) for part in bins if len(part)]
-    return round(sum(apart) / len(pairs), 3) if pairs else None
+    stated, right = np.asarray(pairs).mean(axis=0)
+    shares = {"stated": stated, "right": right, "error": sum(apart) / len(pairs)}
+    return {name: round(float(share), 3) for name, share in shares.items()}
 
 
 def agreement(
@@ -174,9 +182,10 @@ def main() -> None:
     parser.add_argument("name", choices=("fashion_brands", "customer_feedback_de"))
     parser.add_argument("--train", type=int, action="append", help="training texts; may be repeated")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--without-dev", action="store_true", help="the model does not learn from dev")
     arguments = parser.parse_args()
     for texts in arguments.train or (100, 300):
-        run(arguments.name, texts, arguments.seed)
+        run(arguments.name, texts, arguments.seed, with_dev=not arguments.without_dev)
 
 
 if __name__ == "__main__":
