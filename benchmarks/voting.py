@@ -152,7 +152,7 @@ def calibration_error(
         if len(said) == 1:
             right = said[0] in (*truth.annotation.labels, *truth.annotation.spans)
             pairs.append((vote.confidence or 0.0, float(right)))
-    bins = np.array_split(np.asarray(sorted(pairs)), 10)
+    bins = np.array_split(np.asarray(sorted(pairs, key=lambda pair: pair[0])), 10)
     apart = [abs(float((part[:, 0] - part[:, 1]).mean())) * len(part) for part in bins if len(part)]
     stated, right = np.asarray(pairs).mean(axis=0)
     shares = {"stated": stated, "right": right, "error": sum(apart) / len(pairs)}
