@@ -350,6 +350,13 @@ def test_a_vote_that_is_no_better_is_not_used_and_that_is_said(tmp_path):
     )
 
 
+def test_a_project_may_want_no_vote(tmp_path):
+    project = begun(tmp_path / "p", wrong_about=lift_is_missed, voting='use = "never"')
+    assert judge(project).better
+    source, why = best_source(project)
+    assert source.key == rules_source(project).key and "vote" not in why
+
+
 def test_one_voter_is_no_vote(tmp_path):
     project = begun(tmp_path / "p")
     project.patterns.unlink()

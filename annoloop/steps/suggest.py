@@ -71,7 +71,7 @@ def best_source(project: Project, *, on_progress: OnProgress = silent) -> tuple[
     if not tried:
         return None, "no rules, no LLM and no model yet: the batch is asked without suggestions"
     listed = ", ".join(f"{source.name} {value:.3f}" for value, source in tried)
-    judged = judge(project, on_progress=on_progress)
+    judged = judge(project, on_progress=on_progress) if project.settings.voting.use == "auto" else None
     if judged is not None and judged.better:
         tried.append((_score(project, few, judged.said).score or 0.0, judged.source))
         listed += f", {judged.source.name} {tried[-1][0]:.3f}"
