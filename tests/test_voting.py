@@ -24,7 +24,7 @@ from annoloop.steps.train import train_round
 from annoloop.steps.vote import disagreements, judge, voters
 from annoloop.types import Annotation, Example, LabelScheme, Span
 from annoloop.voting.calibrate import ENOUGH_FOR_ISOTONIC, calibration
-from annoloop.voting.combine import Ballot, combine, cross_fitted, disagreement
+from annoloop.voting.combine import Ballot, Vote, combine, cross_fitted, disagreement
 from annoloop.voting.label_model import ABSTAIN, UNKNOWN, fit, one_accuracy
 from annoloop.voting.spans import best_cut, candidates, chosen
 
@@ -41,6 +41,7 @@ def panels(draw, voters: int | None = None):
     return votes, np.asarray([known for _, known in rows], dtype=np.int64)
 
 
+@settings(deadline=None)
 @given(panels())
 def test_posteriors_are_probabilities_and_the_same_votes_give_the_same(panel):
     votes, known = panel
@@ -52,9 +53,10 @@ def test_posteriors_are_probabilities_and_the_same_votes_give_the_same(panel):
     assert model.confusion.sum(axis=2) == pytest.approx(np.ones(model.confusion.shape[:2]))
     silent = np.full_like(votes, ABSTAIN)
     assert model.posterior(silent) == pytest.approx(np.tile(model.prior, (len(votes), 1)))
-    assert (fit(votes, classes=CLASSES, known=known).posterior(votes) == posterior).all()
+    assert fit(votes, classes=CLASSES, known=known).posterior(votes) == pytest.approx(posterior, abs=1e-9)
 
 
+@settings(deadline=None)
 @given(panels(), st.randoms(use_true_random=False))
 def test_texts_in_another_order_give_the_same_in_that_order(panel, random):
     votes, known = panel
@@ -65,6 +67,7 @@ def test_texts_in_another_order_give_the_same_in_that_order(panel, random):
     assert mixed == pytest.approx(plain[order], abs=1e-4)
 
 
+@settings(deadline=None)
 @given(panels(), st.integers(0, 4))
 def test_a_voter_that_always_abstains_changes_nothing(panel, place):
     votes, known = panel
@@ -78,6 +81,7 @@ def test_a_voter_that_always_abstains_changes_nothing(panel, place):
     assert told == pytest.approx(plain, abs=1e-4)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 3), st.booleans())
 def test_a_perfect_voter_wins_against_chance(seed, others, based):
     rng = np.random.default_rng(seed)
@@ -137,6 +141,7 @@ def test_where_nothing_can_be_learned_of_a_confidence_it_is_the_share_of_right_o
     assert calibration(values, values < 0.5)(values) == pytest.approx(np.full(8, 0.5))
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from([0.05, 0.2, 0.5, 0.9]), st.booleans()), max_size=25), st.integers(0, 9)
 )
@@ -195,6 +200,15 @@ def _apart(spans: Sequence[Span], scheme: LabelScheme) -> tuple[Span, ...]:
     return tuple(kept)
 
 
+def same(one: Vote, other: Vote) -> bool:
+    """Equal up to the last digits, in which sums of another memory layout may differ."""
+    return one.annotation == other.annotation and one.confidence == pytest.approx(other.confidence)
+
+
+def _with_silent(ballot: Ballot) -> Ballot:
+    return replace(ballot, said=(*ballot.said, None))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @settings(deadline=None, max_examples=40)
 @given(st.data())
@@ -206,7 +220,7 @@ def test_every_vote_fits_the_scheme_in_any_order_of_the_texts(kind, data):
     known = {item for ballot in ballots for said in ballot.said if said for item in said.spans}
     for ballot in ballots:
         vote = learned.vote(ballot)
-        assert vote == backwards.vote(ballot)
+        assert same(vote, backwards.vote(ballot))
         if vote.annotation is None:
             assert vote.confidence is None
             continue
@@ -219,23 +233,25 @@ def test_every_vote_fits_the_scheme_in_any_order_of_the_texts(kind, data):
         assert apart == disagreement(replace(ballot, said=ballot.said[::-1]), scheme)
         assert apart is None or 0 <= apart <= 1
     # Nobody who has read nothing has a say.
-    silent = [replace(ballot, said=(*ballot.said, None)) for ballot in ballots]
-    assert [combine(silent, truths, scheme).vote(b) for b in silent] == [learned.vote(b) for b in ballots]
+    silent = combine([_with_silent(ballot) for ballot in ballots], truths, scheme)
+    assert all(same(silent.vote(_with_silent(ballot)), learned.vote(ballot)) for ballot in ballots)
     said = cross_fitted(ballots, truths, scheme)
     assert said == cross_fitted(ballots[::-1], truths[::-1], scheme)
     assert set(said) <= {ballot.example.input_hash for ballot in ballots}
 
 
-def test_a_text_is_never_judged_by_what_was_learned_from_it():
-    """Each truth is its own: who has seen it says it back, who has not cannot know it."""
-    scheme = LabelScheme("textcat", ("a", "b"))
-    ballots = [Ballot(Example(input_hash(f"{i}"), f"{i}"), (Annotation(("a",)),)) for i in range(40)]
-    truths = [Annotation(("a",))] * 40
-    plain = cross_fitted(ballots, truths, scheme)
-    for place in (0, 17, 39):
-        name = ballots[place].example.input_hash
-        turned = [*truths[:place], Annotation(("b",)), *truths[place + 1 :]]
-        assert cross_fitted(ballots, turned, scheme)[name] == plain[name]
+@pytest.mark.parametrize("kind", KINDS)
+@settings(deadline=None, max_examples=40)
+@given(st.data())
+def test_what_is_said_of_a_text_to_judge_by_does_not_depend_on_its_truth(kind, data):
+    scheme = LabelScheme(kind, KINDS[kind])
+    ballots, truths = data.draw(elections(scheme))
+    place = data.draw(st.integers(0, len(ballots) - 1))
+    example = ballots[place].example
+    turned = list(truths)
+    turned[place] = data.draw(annotations(scheme, len(example.text)))
+    said = [cross_fitted(ballots, known, scheme).get(example.input_hash) for known in (truths, turned)]
+    assert said[0] == said[1]
 
 
 def test_of_spans_that_overlap_the_likelier_stays_and_spancat_keeps_both():
@@ -248,23 +264,46 @@ def test_of_spans_that_overlap_the_likelier_stays_and_spancat_keeps_both():
     assert candidates([frozenset({far}), frozenset({short, far})], ner) == (short, far)
 
 
-def test_a_voter_that_marks_little_is_not_taken_to_deny_the_rest():
-    """Rules find a third of the names and are right; a model finds the others, and some that are none."""
-    scheme = LabelScheme("ner", ("X",))
-    rules_say, ballots, truths = 0, [], []
-    for i in range(60):
-        text = f"{i} Gap and Zara are here, dear reader, and so is the coat of many colours"
-        gap, zara, coat = Span(3, 6, "X"), Span(11, 15, "X"), Span(20, 24, "X")
-        by_rules = Annotation(spans=(gap,)) if i % 3 == 0 else Annotation()
-        by_model = Annotation(spans=(zara, coat) if i % 5 == 0 else (zara,))
-        rules_say += len(by_rules.spans)
-        ballots.append(Ballot(Example(input_hash(text), text), (by_rules, by_model)))
-        truths.append(Annotation(spans=(gap, zara)))
-    assert rules_say == 20
-    said = cross_fitted(ballots, truths, scheme)
-    for ballot in ballots:
-        both = {*ballot.said[0].spans, *ballot.said[1].spans}
-        assert set(said[ballot.example.input_hash].spans) == both
+def two_voters(*, rules, model, missed) -> tuple[list[Ballot], list[Annotation]]:
+    """A span a text; `rules` and `model` are (right, wrong): how many the one marks and the other not."""
+    ballots, truths = [], []
+    for who, (right, wrong) in enumerate((rules, model, (missed, 0))):
+        for number in range(right + wrong):
+            text = f"Gap {who} {number} and further words that nobody marks here"
+            said = Annotation(spans=(Span(0, 3, "X"),))
+            votes = (said if who == 0 else Annotation(), said if who == 1 else Annotation())
+            ballots.append(Ballot(Example(input_hash(text), text), votes))
+            truths.append(said if number < right else Annotation())
+    return ballots, truths
+
+
+NAMES = LabelScheme("ner", ("X",))
+
+
+def test_spans_of_one_voter_alone_are_taken_where_it_is_right_alone():
+    """Rules find a few names and no others, a model many: neither denies what the other finds."""
+    ballots, truths = two_voters(rules=(20, 1), model=(60, 10), missed=5)
+    learned = combine(ballots, truths, NAMES)
+    assert all(
+        learned.vote(ballot).annotation.spans for ballot in ballots if any(s.spans for s in ballot.said)
+    )
+
+
+def test_the_silence_of_a_voter_that_errs_often_is_no_assent():
+    """Rules err often, so they are seldom silent where the model errs: that makes it no surer of itself."""
+    ballots, truths = two_voters(rules=(120, 180), model=(4, 16), missed=600)
+    learned = combine(ballots, truths, NAMES)
+    by_rules, by_model = (learned.vote(ballots[place]).confidence for place in (0, 300))
+    assert by_rules == pytest.approx(0.4, abs=0.03)
+    assert by_model is None or by_model == pytest.approx(0.2, abs=0.03)
+
+
+def test_the_silence_of_a_voter_that_misses_most_is_no_denial():
+    """The model alone is right more often than the rules alone, though it says little of what there is."""
+    ballots, truths = two_voters(rules=(60, 90), model=(12, 8), missed=600)
+    learned = combine(ballots, truths, NAMES)
+    by_rules, by_model = (learned.vote(ballots[place]).confidence for place in (0, 150))
+    assert by_model > by_rules
 
 
 def test_disagreement_is_how_far_apart_any_two_are():
