@@ -12,7 +12,24 @@ have used the vote at all, and of the stated confidence how far it is from the s
 (expected calibration error in ten equally large bins).
 
 The model votes on the test part after it has learned from the dev part too, as in the loop: it is then better
-than its voter's weight says, and the confidence is too low. `--without-dev` leaves that out.
+than its voter's weight says. `--without-dev` leaves that out.
+
+Rules and model (no LLM), seed 0, test read once a row; score, less the voter that is best on dev [95 %]:
+
+                                 rules   model   vote    difference              stated / right, error
+customer_feedback_de 100 texts   .564    .783    .789    +.006 [-.002, .014]     .739 / .789  .078
+customer_feedback_de 300         .564    .794    .810    +.016 [ .009, .022]     .752 / .810  .088
+    --without-dev    100         .564    .643    .729    +.086 [ .075, .096]
+    --without-dev    300         .564    .732    .773    +.042 [ .034, .050]
+fashion_brands       100         .465    .525    .543    +.078 [ .027, .134]     .826 / .655  .173
+fashion_brands       300         .465    .587    .587    +.000 [-.015, .015]     not used: no better on dev
+    --without-dev    100         .465    .372    .492    +.027 [ .004, .054]     .940 / .897  .086
+    --without-dev    300         .465    .570    .571    +.002 [-.016, .020]     not used
+
+With 100 texts the brands' rules were best on dev; less the model, best on test, the vote is +.018 only.
+Tried on the feedback, without dev, 100 / 300 texts: Laplace's even counts instead of one accuracy a voter
+.719 / .763; the test part's votes joined by expectation-maximisation .718 / .776: so the steps learn from
+known texts alone. The confidence of brands rests on 74 entities of dev.
 """
 
 from __future__ import annotations

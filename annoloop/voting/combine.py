@@ -6,6 +6,7 @@ vote is yes or no to an item, and a voter that has read the text and does not sa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -105,7 +106,8 @@ def disagreement(ballot: Ballot, scheme: LabelScheme) -> float | None:
         1 - 2 * len(one & other) / (len(one) + len(other)) if one or other else 0.0
         for one, other in combinations(voted, 2)
     ]
-    return sum(apart) / len(apart)
+    # The exact sum, in any order of the voters: a last digit must not rank one text above another.
+    return math.fsum(apart) / len(apart)
 
 
 def _votes(said: Annotation | None, scheme: LabelScheme) -> bool:
