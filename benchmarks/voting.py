@@ -19,11 +19,11 @@ Rules and model (no LLM), seed 0, test read once a row; score, less the voter th
                                  rules   model   vote    difference              stated / right, error
 customer_feedback_de 100 texts   .564    .783    .789    +.006 [-.002, .014]     .739 / .789  .078
 customer_feedback_de 300         .564    .794    .810    +.016 [ .009, .022]     .752 / .810  .088
-    --without-dev    100         .564    .643    .729    +.086 [ .075, .096]
-    --without-dev    300         .564    .732    .773    +.042 [ .034, .050]
+    --without-dev    100         .564    .643    .729    +.086 [ .075, .096]     .699 / .729
+    --without-dev    300         .564    .732    .773    +.042 [ .034, .050]     .729 / .773
 fashion_brands       100         .465    .525    .543    +.078 [ .027, .134]     .826 / .655  .173
 fashion_brands       300         .465    .587    .587    +.000 [-.015, .015]     not used: no better on dev
-    --without-dev    100         .465    .372    .492    +.027 [ .004, .054]     .940 / .897  .086
+    --without-dev    100         .465    .372    .492    +.027 [ .004, .054]     .940 / .897
     --without-dev    300         .465    .570    .571    +.002 [-.016, .020]     not used
 
 With 100 texts the brands' rules were best on dev; less the model, best on test, the vote is +.018 only.
