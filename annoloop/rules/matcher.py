@@ -67,6 +67,15 @@ class Rules:
         return [pattern.row for pattern in self.patterns]
 
     @property
+    def lines(self) -> str:
+        """The rows as the text of a file, each on the line where it stood, so that messages name it."""
+        lines: list[str] = []
+        for pattern in self.patterns:
+            lines += [""] * ((pattern.line or 0) - len(lines) - 1)
+            lines.append(json.dumps(pattern.row))
+        return "\n".join(lines)
+
+    @property
     def proven(self) -> bool:
         """Whether no regular expression is among them that might take for ever on some text."""
         return all(pattern.proven for pattern in self.patterns)

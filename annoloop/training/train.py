@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from annoloop.corpus.spacy_io import to_doc
 from annoloop.errors import TrainingError
-from annoloop.training.predict import Prediction, predict
+from annoloop.training.predict import MAKING, Prediction, predict
 from annoloop.training.recipe import (
     LINEAR_CODE,
     LINEAR_FACTORY,
@@ -36,11 +36,12 @@ if TYPE_CHECKING:
 OnProgress = Callable[[str, int, int], None]
 """Called with what is going on (recipe, score on dev, seconds), steps done, and an estimate of all steps."""
 
+Finish = Callable[[Path, Mapping[str, Prediction]], Mapping[str, Prediction]]
+"""Called with the folder of the finished pipeline, before it is where others look for it, and with what the
+pipeline said of the dev texts, by input hash, before it learned from them."""
+
 _PIECE = 400
 """Tokens: longer texts are cut for the training of spans."""
-
-MAKING = "training"
-"""The folder inside the model's that holds what it was made from. It never goes into a package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +69,20 @@ def train(
     seed: int,
     out: Path,
     recipes: Sequence[str] | None = None,
-    patterns: Path | None = None,
+    patterns: Sequence[Mapping[str, Any]] | None = None,
     with_dev: bool = False,
+    finish: Finish | None = None,
     on_progress: OnProgress | None = None,
 ) -> Trained:
     """Train every recipe on `gold`, choose on `dev`, and put the best into the folder `out`.
 
     The same gold in any order with the same seed gives the same model. Gold that is not complete is left
-    out. `recipes` are names or paths of spaCy configs (None: the defaults of the kind); `patterns` is a
-    file of spaCy match patterns for the recipes that use one. `with_dev` trains the best recipe once
-    more on `gold` and `dev` together, for as many steps as were best: a model for the held-out set or for
-    use, whose own answers on dev say nothing. `out` is replaced at the end, in one rename: a run that is
-    stopped leaves it as it was.
+    out. `recipes` are names or paths of spaCy configs (None: the defaults of the kind); `patterns` are rows
+    with "label" and "pattern" (token dicts, or a phrase) for the recipes that use them. `with_dev` trains
+    the best recipe once more on `gold` and `dev` together, for as many steps as were best: a model for the
+    held-out set or for use, whose own answers on dev say nothing. `finish` may change the finished
+    pipeline's folder; what it returns is `dev_said`. `out` is replaced at the end, in one rename: a run that is stopped leaves it as it
+    was.
 
     Raises:
         TrainingError: nothing to learn from, or a recipe that does not work.
@@ -104,6 +107,8 @@ def train(
                     [*learn, *judge], judge, lang=lang, seed=seed, patterns=patterns, steps=best.step
                 )
                 made.train(lambda _step, _score: None)
+            if finish is not None:
+                dev_said = finish(made.folder, dev_said)
         _replace(made.folder, out)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -111,7 +116,7 @@ def train(
     return Trained(out, best.name, best.score, tried, dev_said)
 
 
-def _dev_said(run: _Run, judge: Sequence[Gold]) -> dict[str, Prediction]:
+def _dev_said(run: _Run, judge: Sequence[Gold]) -> Mapping[str, Prediction]:
     made = predict(run.folder, (gold.example.text for gold in judge), scheme=run.scheme)
     return {gold.example.input_hash: one for gold, one in zip(judge, made, strict=True)}
 
@@ -163,7 +168,7 @@ class _Run:
         *,
         lang: str,
         seed: int,
-        patterns: Path | None,
+        patterns: Sequence[Mapping[str, Any]] | None,
         steps: int | None = None,
     ) -> None:
         """Write the gold as spaCy reads it, the config fitted to it, and what else the recipe needs.
@@ -256,19 +261,15 @@ def _piece(text: str, annotation: Annotation, start: int, end: int) -> tuple[str
     return text[start:end], Annotation(spans=tuple(moved))
 
 
-def _write_patterns(patterns: Path, path: Path, lang: str) -> None:
+def _write_patterns(patterns: Sequence[Mapping[str, Any]], path: Path, lang: str) -> None:
     """Write match patterns as an attribute ruler reads them: matched tokens carry the label as tag."""
     import spacy
     import srsly
 
     nlp = spacy.blank(lang)
-    try:
-        rows = [row for row in srsly.read_jsonl(patterns) if row]
-        rules = [rule for row in rows for rule in _tag_rules(nlp, row["label"], row["pattern"])]
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        hint = 'a line is {"label": …, "pattern": …}'
-        raise TrainingError(f"{patterns} cannot be read: {error!r}", hint=hint) from error
-    srsly.write_json(path, rules)
+    srsly.write_json(
+        path, [rule for row in patterns for rule in _tag_rules(nlp, row["label"], row["pattern"])]
+    )
 
 
 def _tag_rules(nlp: Language, label: str, pattern: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
