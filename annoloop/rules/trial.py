@@ -76,12 +76,17 @@ class Bench:
         with self._lock:
             alone = self._call({**call, "each": True}) if each else {}
             reply = self._call({**call, "each": False})
-            if "slow" in reply and not each and sum(map(bool, lines.split("\n"))) > 1:
-                alone = self._call({**call, "each": True})
+            if "slow" in reply and not each:
+                alone = self._blamed(call, lines)
         reply = alone if "slow" in alone and alone["slow"] is not None else reply
         _raise_for(reply, seconds)
         found = tuple(tuple(Match(*match) for match in text) for text in reply["matches"])
         return Trial(found, reply["seconds"], tuple(alone.get("each", ())))
+
+    def _blamed(self, call: dict[str, Any], lines: str) -> dict[str, Any]:
+        """What comes of matching each pattern alone: one that is too slow by itself is named."""
+        numbers = [number for number, line in enumerate(lines.split("\n"), start=1) if line.strip()]
+        return {"slow": numbers[0]} if len(numbers) == 1 else self._call({**call, "each": True})
 
     def _call(self, call: dict[str, Any]) -> dict[str, Any]:
         """The reply; {"slow": line that was matched or None} where the process ended itself for it."""

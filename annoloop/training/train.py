@@ -81,8 +81,8 @@ def train(
     with "label" and "pattern" (token dicts, or a phrase) for the recipes that use them. `with_dev` trains
     the best recipe once more on `gold` and `dev` together, for as many steps as were best: a model for the
     held-out set or for use, whose own answers on dev say nothing. `finish` may change the finished
-    pipeline's folder; what it returns is `dev_said`. `out` is replaced at the end, in one rename: a run that is stopped leaves it as it
-    was.
+    pipeline's folder; what it returns is `dev_said`. `out` is replaced at the end, in one rename: a run
+    that is stopped leaves it as it was.
 
     Raises:
         TrainingError: nothing to learn from, or a recipe that does not work.
