@@ -35,15 +35,15 @@ def export_rules(
         PackagingError: there are no rules, no text to try them on, or the wheel could not be built, does not
             load or answers otherwise than the rules; no wheel is left behind then.
     """
-    source = rules_source(project)
-    if source is None:
-        raise PackagingError(
-            f"{project.folder} has no patterns", hint=f"write some into {project.patterns.name}"
-        )
     examples = _examples(project)
     if not examples:
         raise PackagingError(
             f"{project.folder} has no text to try the wheel on", hint="add some: annoloop add PROJECT FILE"
+        )
+    source = rules_source(project)
+    if source is None:
+        raise PackagingError(
+            f"{project.folder} has no patterns", hint=f"write some into {project.patterns.name}"
         )
     from annoloop.rules.joining import save_rules_pipeline
 
