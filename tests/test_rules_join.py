@@ -25,24 +25,23 @@ from annoloop.steps.train import fingerprint, train_round
 from annoloop.types import Annotation, DevGold, Example, Gold, LabelScheme
 
 ROWS = feedback(120)
-# None of these texts is in the pool, so that no model can have learned what the rules know.
+# What the code words stand for cannot be learned from other texts: there is one for each.
+CODES = [input_hash(str(number))[:12] for number in range(36)]
+LABELS = ("Rolltreppe", "Aufzug")
+SENTENCES = {
+    "dev": ("Der Aufzug ist kaputt.", "Rolltreppe steht seit Tagen."),
+    "held_out": ("Wieder einmal komme ich zu spät an.", "Niemand weiß, was hier los ist!"),
+}
 SURE = {
     split: [
-        {"text": f"{sentence} Kennwort {word}{number}", "label": label}
-        for number in range(6)
-        for word, label, sentence in (
-            ("alpha", "Rolltreppe", first),
-            ("beta", "Aufzug", second),
-        )
+        {"text": f"{sentences[number % 2]} Kennwort {code}", "label": LABELS[number // 2 % 2]}
+        for number, code in enumerate(codes)
     ]
-    for split, first, second in (
-        ("dev", "Der Aufzug ist kaputt.", "Rolltreppe steht seit Tagen."),
-        ("held_out", "Wieder einmal komme ich zu spät an.", "Niemand weiß, was hier los ist!"),
-    )
+    for (split, sentences), codes in zip(SENTENCES.items(), (CODES[:24], CODES[24:]), strict=True)
 }
 KNOWING = [
-    {"label": "Rolltreppe", "regex": r"Kennwort alpha\d+"},
-    {"label": "Aufzug", "regex": r"Kennwort beta\d+"},
+    {"label": "Rolltreppe", "phrases": [*CODES[::4], *CODES[1::4]]},
+    {"label": "Aufzug", "regex": "Kennwort (" + "|".join([*CODES[2::4], *CODES[3::4]]) + ")"},
 ]
 
 
@@ -101,7 +100,7 @@ def test_never_means_never(joined, tmp_path):
 
 
 def test_rules_that_may_take_for_ever_do_not_join(tmp_path):
-    slow = {"label": "Aufzug", "regex": r"Kennwort beta\d*\d*\d+"}
+    slow = {"label": "Aufzug", "regex": r"\w*\w*" + KNOWING[1]["regex"]}
     project = project_of(tmp_path / "p", [KNOWING[0], slow])
     assert train_round(project, 1).joined is None
 
@@ -126,6 +125,34 @@ def test_a_gain_that_may_be_chance_is_not_taken(tmp_path):
     assert score(LabelScheme("textcat", ("A", "B")), list(dev), said, seed=0).score == 1.0
     assert all(said[n] == join(better.get(n, Annotation()), model[n], project.scheme, how) for n in names)
     assert best_join(project, dev, {}, model) == (None, model) and set(HOWS) == {"fill", "override"}
+
+
+def test_what_the_finished_model_knows_itself_is_not_left_to_rules(tmp_path):
+    """Here dev is most of the gold: a model without it knows little, the finished one all that matters."""
+    rows = [
+        {"text": f"Hier in Haus {code} {word}", "label": label}
+        for code, (word, label) in zip(
+            CODES, [("fehlt eine Bravo", "Aufzug"), ("steht eine Tango", "Rolltreppe")] * 18, strict=True
+        )
+    ]
+    project = small_project(tmp_path / "p", ROWS[:60])
+    add(project, [write_rows(tmp_path / "dev.jsonl", [{"text": row["text"]} for row in rows])], split="dev")
+    write_rows(
+        project.patterns,
+        [{"label": "Aufzug", "pattern": "Bravo"}, {"label": "Rolltreppe", "pattern": "Tango"}],
+    )
+    oracle = expert(project, [*ROWS, *rows])
+    ask_blind(project)
+    answer_with(project, oracle, BLIND_ROUND)
+    open_round(project, 1, batch=20, source=None)
+    answer_with(project, oracle, 1)
+    record = train_round(project, 1)
+    dev = project.dev_gold()
+    said = ask_source(project, rules_source(project), [item.example for item in dev])
+    model = project.store.predictions(model_source(project, record).dev_key)
+    alone = {name: found for name, (found, _) in model.items() if found is not None}
+    assert best_join(project, dev, said, alone)[0] is not None  # By the model without dev they would join.
+    assert record.joined is None
 
 
 def test_rules_alone_become_a_wheel(tmp_path):
