@@ -15,6 +15,7 @@ from annoloop.llm.answers import LLMResult, MemoryCache
 from annoloop.llm.pieces import Piece, joined, joined_labels, pieces
 from annoloop.llm.prepare import prepare
 from annoloop.llm.questions import Shot
+from annoloop.llm.redact import Redactor
 from annoloop.types import Annotation, Example, LabelScheme, Span
 
 NER = LabelScheme("ner", ("ORG", "GPE"))
@@ -250,18 +251,6 @@ def test_a_text_to_be_judged_by_is_never_asked_about_beside_its_answer(server, t
     assert not server.history
 
 
-class Masked:
-    def __init__(self, original):
-        self.original, self.text = original, original.replace("Anna", "Xxxx")
-
-    def restore(self, said):
-        return said.replace("Xxxx", "Anna")
-
-
-class Redactor:
-    mask = staticmethod(Masked)
-
-
 def test_what_is_masked_never_leaves_and_comes_back_restored(server):
     server.answer = lambda body: json.dumps(
         {
@@ -277,7 +266,7 @@ def test_what_is_masked_never_leaves_and_comes_back_restored(server):
         NER,
         few_shot=shots,
         guidelines="Never Anna.",
-        redactor=Redactor(),
+        redactor=Redactor(names=["Anna"]),
         config={"include_reason": True},
     )
     (result,) = ready.results([eg("Anna, Anna")])
@@ -286,7 +275,7 @@ def test_what_is_masked_never_leaves_and_comes_back_restored(server):
     assert "Anna" not in json.dumps(server.history) and "Xxxx here" in json.dumps(server.history)
     assert "Anna" not in "".join(ready.prompts([eg("Anna, Anna")]))
     server.answer = lambda body: "1. Xxxx | True | ORG | a person"
-    foreign = prepared(server, NER, redactor=Redactor(), task="spacy.NER.v3")
+    foreign = prepared(server, NER, redactor=Redactor(names=["Anna"]), task="spacy.NER.v3")
     (result,) = foreign.results([eg("Oh Anna")])
     assert result.annotation.spans == (Span(3, 7, "ORG"),)
     assert "Anna" not in json.dumps(server.history)

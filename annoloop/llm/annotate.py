@@ -15,8 +15,10 @@ from annoloop.llm.configured import (
     is_configured,
     is_own_model,
 )
+from annoloop.llm.endpoint import OnOpen, OnSend
 from annoloop.llm.few_shot import FEW_SHOT_MOST, FewShot, Labelled, choose_few_shot, few_shot_size
-from annoloop.llm.prepare import Redactor, prepare
+from annoloop.llm.prepare import prepare
+from annoloop.llm.redact import Redactor
 from annoloop.types import Example, LabelScheme
 
 
@@ -31,6 +33,8 @@ def annotate(
     guidelines: str | None = None,
     lang: str = "en",
     redactor: Redactor | None = None,
+    on_open: OnOpen | None = None,
+    on_send: OnSend | None = None,
     folder: Path | None = None,
 ) -> Iterator[LLMResult]:
     """Ask the LLM of the `[llm]` block about each text; results in the order in which answers arrive.
@@ -52,6 +56,8 @@ def annotate(
         guidelines=guidelines,
         lang=lang,
         redactor=redactor,
+        on_open=on_open,
+        on_send=on_send,
         folder=folder,
     )
     yield from prepared.results(examples)

@@ -9,7 +9,7 @@ from typing import Any
 from annoloop.errors import LLMError
 from annoloop.llm.answers import AnswerCache
 from annoloop.llm.asking import OWN_TASKS, TEMPLATES, task_name, template_words
-from annoloop.llm.endpoint import REACHES, check_answers
+from annoloop.llm.endpoint import REACHES, OnOpen, OnSend, check_answers
 from annoloop.llm.model import ModelSettings, OpenAIModel, model_settings
 from annoloop.llm.prompting import template_version, version_number, words_version
 from annoloop.types import LabelScheme
@@ -88,18 +88,26 @@ def is_own_task(task: Mapping[str, Any]) -> bool:
     return task.get("@llm_tasks", "auto") in OWN_TASKS
 
 
-def model_of(config: Mapping[str, Any], *, allow_remote: str, cache: AnswerCache | None) -> Any:
+def model_of(
+    config: Mapping[str, Any],
+    *,
+    allow_remote: str,
+    cache: AnswerCache | None,
+    on_open: OnOpen | None = None,
+    on_send: OnSend | None = None,
+) -> Any:
     """The block's model, ready to be asked; nothing is opened yet.
 
     Raises:
         LLMError: no LLM is configured, or texts may not go where it is.
     """
     if is_own_model(config):
-        return OpenAIModel(_settings(config, allow_remote), cache=cache)
+        settings = _settings(config, allow_remote)
+        return OpenAIModel(settings, cache=cache, on_open=on_open, on_send=on_send)
     _refuse_foreign(config, allow_remote)
     from annoloop.llm.foreign import ForeignModel
 
-    return ForeignModel(config["model"], cache=cache)
+    return ForeignModel(config["model"], cache=cache, on_open=on_open, on_send=on_send)
 
 
 def check_llm(config: Mapping[str, Any], *, allow_remote: str = "loopback", connect: bool = False) -> None:
@@ -110,6 +118,11 @@ def check_llm(config: Mapping[str, Any], *, allow_remote: str = "loopback", conn
     Raises:
         LLMError: no LLM is configured, texts may not go there, or something is missing, with what to do.
     """
+    task = config.get("task") or {}
+    if not is_own_task(task):
+        from annoloop.llm.foreign import refuse_nested
+
+        refuse_nested(task, allow_remote)
     if not is_own_model(config):
         _refuse_foreign(config, allow_remote)
         return

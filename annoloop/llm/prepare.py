@@ -15,35 +15,19 @@ from annoloop.errors import LLMError
 from annoloop.llm.answers import Answer, AnswerCache, LLMResult, Prompt
 from annoloop.llm.asking import OWN_TASKS, Asked, make_question, result_of
 from annoloop.llm.configured import is_own_task, model_of
+from annoloop.llm.endpoint import OnOpen, OnSend
 from annoloop.llm.few_shot import FewShot, few_shot_size, refuse_blind, shots_of
 from annoloop.llm.local import CONTEXT
 from annoloop.llm.model import OpenAIModel
 from annoloop.llm.pieces import Piece, joined, pieces
 from annoloop.llm.questions import Question, Shot
+from annoloop.llm.redact import Masking, Redactor
 from annoloop.types import Annotation, Example, LabelScheme
 
 SERVER_LONGEST = 24_000
 """Characters of a text that a server is asked about at once: some 8,000 tokens, which models in use take."""
 _EMBEDDED_LEAST = 300
 _ASCII_PER_TOKEN = 2.5
-
-
-class Masked(Protocol):
-    """A text as it is sent, as long as the original."""
-
-    @property
-    def text(self) -> str:
-        """What is sent."""
-
-    def restore(self, said: str) -> str:
-        """What was said of it, in the original's words."""
-
-
-class Redactor(Protocol):
-    """What hides parts of a text before it is sent."""
-
-    def mask(self, text: str) -> Masked:
-        """The text as it may be sent; every offset holds."""
 
 
 class Form(Protocol):
@@ -94,7 +78,7 @@ class Prepared:
         """
         for example in examples:
             refuse_blind(self.shots, [example])
-            yield from self.form.ask(self._masked(example)[0]).prompts
+            yield from self._asked(example, Masking(self.redactor)).prompts
 
     def results(self, examples: Iterable[Example]) -> Iterator[LLMResult]:
         """Ask about each text; results in the order in which the last answer about a text arrives.
@@ -105,37 +89,30 @@ class Prepared:
         """
         asked_about = list(examples)
         refuse_blind(self.shots, asked_about)
-        under_way: dict[int, tuple[Asked, Masked | None, list[Answer | None]]] = {}
+        masking = Masking(self.redactor)
+        under_way: dict[int, tuple[Asked, list[Answer | None]]] = {}
 
         def questions() -> Iterator[tuple[tuple[int, int], Prompt]]:
             for place, example in enumerate(asked_about):
-                shown, masked = self._masked(example)
-                asked = self.form.ask(shown)
-                under_way[place] = (asked, masked, [None] * len(asked.prompts))
+                asked = self._asked(example, masking)
+                under_way[place] = (asked, [None] * len(asked.prompts))
                 for number, prompt in enumerate(asked.prompts):
                     yield (place, number), prompt
 
         for (place, number), answer in self.model.ask_all(questions()):
-            asked, masked, answers = under_way[place]
+            asked, answers = under_way[place]
             answers[number] = answer
             arrived = [one for one in answers if one is not None]
             if len(arrived) == len(answers):
                 del under_way[place]
-                yield _restored(asked.read(arrived), masked)
+                yield masking.restored(asked.read(arrived))
 
-    def _masked(self, example: Example) -> tuple[Example, Masked | None]:
-        if self.redactor is None:
-            return example, None
-        masked = self.redactor.mask(example.text)
-        return replace(example, text=masked.text), masked
-
-
-def _restored(result: LLMResult, masked: Masked | None) -> LLMResult:
-    """The result in the words of the original text; spans need nothing, their offsets hold."""
-    if masked is None:
-        return result
-    unaligned = tuple(masked.restore(quote) for quote in result.unaligned)
-    return replace(result, unaligned=unaligned, reason=masked.restore(result.reason))
+    def _asked(self, example: Example, masking: Masking) -> Asked:
+        """The text on its way, as the LLM may see it."""
+        asked = self.form.ask(masking.example(example))
+        for prompt in asked.prompts:
+            prompt.about = masking.about(example)
+        return asked
 
 
 def prepare(
@@ -148,12 +125,16 @@ def prepare(
     guidelines: str | None = None,
     lang: str = "en",
     redactor: Redactor | None = None,
+    on_open: OnOpen | None = None,
+    on_send: OnSend | None = None,
     folder: Path | None = None,
 ) -> Prepared:
     """Make the LLM of an `[llm]` block ready for texts; nothing is opened and nothing sent.
 
     `config` is the resolved block: {"model": {"@llm_models": ...}, "task": {"@llm_tasks": ...}}, also with
     models and tasks of spacy-llm. Every text, example and guideline is sent as `redactor` masks it.
+    `on_open` is told how far the server is away before it is opened, which happens at the first text whose
+    answer is not kept; `on_send` of each request before it leaves. Where they raise, nothing is sent.
     Texts of more than `max_characters` are cut by our own tasks; those of spacy-llm cut by their own rules.
     Relative paths in the block of a task begin at `folder`, by default where the program runs.
 
@@ -168,24 +149,24 @@ def prepare(
             f"llm -> include_reason: {block['@llm_tasks']} gives no reasons",
             hint=f"set it to false, or use {OWN_TASKS[1]} or {OWN_TASKS[2]}",
         )
-    model = model_of(config, allow_remote=allow_remote, cache=cache)
+    model = model_of(config, allow_remote=allow_remote, cache=cache, on_open=on_open, on_send=on_send)
     shots = shots_of(few_shot, scheme, most=few_shot_size(config, scheme))
-
-    def hidden(text: str) -> str:
-        return redactor.mask(text).text if redactor is not None else text
 
     if not is_own_task(block):
         from annoloop.llm.foreign import ForeignForm
 
-        form = ForeignForm(block, scheme=scheme, lang=lang, model=model, folder=folder)
+        form = ForeignForm(
+            block, scheme=scheme, lang=lang, model=model, folder=folder, allow_remote=allow_remote
+        )
         return Prepared(model, form, tuple(Shot(text, Annotation()) for text in form.shown), redactor)
+    masking = Masking(redactor)
     embedded = isinstance(model, OpenAIModel) and model.settings.embedded
     question = make_question(
         block,
         scheme=scheme,
         embedded=embedded,
-        few_shot=tuple(Shot(hidden(shot.text), shot.annotation) for shot in shots),
-        guidelines=hidden(guidelines) if guidelines else guidelines,
+        few_shot=tuple(Shot(masking.text(shot.text), shot.annotation) for shot in shots),
+        guidelines=masking.text(guidelines) if guidelines else guidelines,
         lang=lang,
         include_reason=include_reason,
         folder=folder,
