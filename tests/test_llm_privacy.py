@@ -9,12 +9,16 @@ from contextlib import suppress
 import catalogue
 import pytest
 from fake_llm import FakeLLM, Reply
+from small_project import feedback, small_project, write_rows
+from typer.testing import CliRunner
 
+from annoloop.cli.app import app
 from annoloop.errors import BlindnessError, LLMError
 from annoloop.hashing import input_hash
 from annoloop.llm import endpoint as module
 from annoloop.llm.annotate import annotate, check_llm, choose_few_shot
 from annoloop.llm.answers import MemoryCache, as_prompt
+from annoloop.llm.foreign import ForeignModel
 from annoloop.llm.model import ModelSettings, OpenAIModel
 from annoloop.types import Annotation, DevGold, Example, Gold, HeldOutGold, LabelScheme, PoolGold
 
@@ -271,6 +275,28 @@ def test_the_key_that_the_settings_name_is_sent(server, monkeypatch):
     assert server.headers[0]["authorization"] == "Bearer sk-mine"
 
 
+@pytest.mark.parametrize(
+    "pasted", ["sk-proj-0123456789abcdef", "0123456789abcdef0123456789abcdef", "abcdef0123456789"]
+)
+def test_a_key_in_the_place_of_its_name_is_refused_and_not_repeated(names, pasted):
+    names["llm.test"] = ["8.8.8.8"]
+    with pytest.raises(LLMError, match="environment variable") as refused:
+        ask("https://llm.test/v1", api_key_env=pasted, allow_remote="public")
+    assert pasted not in "".join(traceback.format_exception(refused.value))
+
+
+def test_a_foreign_model_that_repeats_a_key_puts_it_nowhere(monkeypatch):
+    monkeypatch.setenv("SOME_API_TOKEN", "tok-0123456789")
+
+    def fails(prompts):
+        raise ValueError("refused: tok-0123456789")
+
+    model = ForeignModel({"@llm_models": "test.Model.v1"})
+    model._call = fails
+    ((_, answer),) = model.ask_all([("a", as_prompt("secret text"))])
+    assert answer.status == "failed" and "refused: …" in answer.reason
+
+
 def test_a_missing_key_for_a_remote_server_is_named(names, monkeypatch):
     names["api.openai.com"] = ["8.8.8.8"]
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
@@ -331,7 +357,10 @@ def test_a_server_that_repeats_the_key_puts_it_nowhere(server, monkeypatch, capl
     cache = MemoryCache()
     (result,) = ask(server.base_url, api_key_env="MY_KEY", cache=cache)
     assert result.status == "refusal" and cache
-    for said in (str(refused.value), result.reason, str(cache), caplog.text):
+    server.answer = lambda body: '{"label": "GOOD", "key": "sk-mine-0123456789"}'
+    ask(server.base_url, api_key_env="MY_KEY", cache=cache)
+    trace = "".join(traceback.format_exception(refused.value))
+    for said in (str(refused.value), result.reason, str(list(cache.values())), caplog.text, trace):
         assert "sk-mine" not in said
 
 
@@ -597,6 +626,38 @@ def test_a_name_that_changes_between_check_and_connection_makes_no_packet_leave(
         names["llm.test"] = [["127.0.0.1"]] * turns + [["203.0.113.9"]] * 20
         with suppress(LLMError):
             ask(f"http://llm.test:{port}/v1", allow_remote="private", workers=1)
+    assert outside == []
+
+
+def test_the_whole_loop_at_its_defaults_sends_nothing_elsewhere(tmp_path, outside):
+    rows = feedback(60)
+    gold = write_rows(tmp_path / "gold.jsonl", rows)
+    command = ["loop", "--oracle", str(gold), "--batch", "10", "--max-rounds", "1", "--yes"]
+    with FakeLLM('{"label": "Aufzug"}') as server:
+        project = small_project(tmp_path / "here", rows, server=server, gate="min_texts = 5")
+        write_rows(project.folder / "examples.jsonl", [{"text": "Lift steht", "label": "Aufzug"}])
+        assert CliRunner().invoke(app, [*command, str(project.folder)]).exit_code == 0
+        assert server.history
+        server.answer = lambda body: Reply(status=307, headers={"Location": f"{ELSEWHERE}/v1"})
+        write_rows(project.folder / "examples.jsonl", [{"text": "Lift geht", "label": "Aufzug"}])
+        project.store.set_fact("llm.few_shot", None)
+        again = CliRunner().invoke(app, ["evaluate", str(project.folder), "--yes"])
+        assert isinstance(again.exception, LLMError) and "redirect" in str(again.exception)
+    there = small_project(tmp_path / "there", rows, llm=f'"{ELSEWHERE}/v1"')
+    refused = CliRunner().invoke(app, [*command, str(there.folder)])
+    assert isinstance(refused.exception, LLMError) and "nothing was sent" in str(refused.exception)
+    assert outside == []
+
+
+def test_a_pipeline_of_spacy_with_our_model_sends_nothing_elsewhere(outside):
+    import spacy
+
+    nlp = spacy.blank("en")
+    model = {"@llm_models": "annoloop.OpenAI.v1", "base_url": f"{ELSEWHERE}/v1", "name": "x"}
+    task = {"@llm_tasks": "annoloop.TextCat.v1", "labels": ["GOOD", "BAD"]}
+    nlp.add_pipe("llm", config={"model": model, "task": task})
+    with pytest.raises(LLMError, match="nothing was sent"):
+        nlp("secret text")
     assert outside == []
 
 

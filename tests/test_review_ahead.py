@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from annoloop.review import ahead as ahead_module
 from annoloop.review.ahead import Ahead
-from annoloop.review.pieces import pieces, prepare, token_offsets
+from annoloop.review.pieces import pieces, prepare, token_offsets, warm
 from annoloop.types import Span
 
 TEXTS = [
@@ -26,22 +27,24 @@ def nothing_left_prepared():
     prepare(None)
 
 
+@pytest.fixture
+def ahead():
+    process = Ahead("en")
+    yield process
+    process.close()
+
+
 @pytest.mark.parametrize("lang", ["en", "de", "ja"])
-def test_equal_tokens(lang: str) -> None:
-    ahead = Ahead(TEXTS, lang)
+def test_equal_tokens(ahead: Ahead, lang: str) -> None:
     assert [ahead.offsets(text, lang) for text in TEXTS] == [token_offsets(text, lang) for text in TEXTS]
 
 
-def test_only_what_was_asked_for_is_known() -> None:
-    ahead = Ahead(["one text"], "en")
-    assert ahead.offsets("another", "en") is None
-    assert ahead.offsets("one text", "de") is None
-
-
-def test_the_page_takes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_takes_them() -> None:
     class Found:
         def offsets(self, text: str, lang: str) -> list[tuple[int, int]] | None:
             return [(0, 3), (3, 6)] if text == "foobar!" else None
+
+        def close(self) -> None: ...
 
     prepare(Found())  # type: ignore[arg-type]
     assert [piece[0] for piece in pieces("foobar!", lang="en")] == ["foo", "bar", "!"]
@@ -53,9 +56,32 @@ def test_the_page_takes_them(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
+def test_once_spacy_is_here_the_other_process_is_ended(ahead: Ahead) -> None:
+    prepare(ahead)
+    warm("en")
+    assert ahead.offsets("a text", "en") is None
+    assert token_offsets("a text", "en") == [(0, 1), (2, 6)]
+
+
+def test_calls_from_several_threads_get_their_own_tokens(ahead: Ahead) -> None:
+    texts = [" ".join("word" for _ in range(number)) for number in range(1, 40)]
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda text: ahead.offsets(text, "en"), texts))
+    assert [len(tokens or ()) for tokens in found] == list(range(1, 40))
+
+
 def test_a_process_that_fails_costs_nothing_but_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(ahead_module, "_CHILD", "raise SystemExit(3)")
-    prepare(Ahead(["a text"], "en"))
+    prepare(Ahead("en"))
     assert [piece[0] for piece in pieces("a text", lang="en")] == ["a", "text"]
     monkeypatch.setattr(ahead_module.sys, "executable", str(tmp_path / "gone"))
-    assert Ahead(["a text"], "en").offsets("a text", "en") is None
+    assert Ahead("en").offsets("a text", "en") is None
+
+
+def test_a_process_killed_between_two_texts_is_done_without(ahead: Ahead) -> None:
+    assert ahead.offsets("a text", "en") == [(0, 1), (2, 6)]
+    assert ahead._process is not None
+    ahead._process.kill()
+    prepare(ahead)
+    assert token_offsets("two words", "en") == [(0, 3), (4, 9)]
+    assert ahead.offsets("another", "en") is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import shutil
 import socket
 import string
@@ -267,6 +268,26 @@ def test_it_refuses_to_listen_beyond_this_machine_or_on_a_taken_port(review, tmp
     assert f"--port {port + 1}" in error.value.hint
     with pytest.raises(SettingsError):
         serve(tmp_path / "no folder" / "nothing")
+
+
+def test_an_answer_is_sent_at_once_not_held_back_for_the_next() -> None:
+    from annoloop.review.server.app import _listen
+
+    at_once: list[int] = []
+
+    async def note(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepted = writer.get_extra_info("socket")
+        at_once.append(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    async def connect() -> None:
+        async with await asyncio.start_server(note, sock=_listen("127.0.0.1", 0)) as server:
+            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            await reader.read()
+            writer.close()
+
+    asyncio.run(connect())
+    assert at_once and all(at_once)
 
 
 def test_the_wheel_carries_the_page_and_streamlit_finds_it(tmp_path) -> None:

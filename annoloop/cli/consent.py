@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sys
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -15,17 +16,18 @@ Yes = Annotated[
 ]
 
 
-def ask(project: Any, yes: bool) -> None:
+def ask(project: Any, yes: bool, *, config: Mapping[str, Any] | None = None) -> None:
     """Have what the LLM needs agreed to: by `--yes`, else by a question on a terminal.
 
-    Without a terminal nothing is asked: whatever would send a text refuses then.
+    `config` is the `[llm]` block, by default the project's. Without a terminal nothing is asked: whatever
+    would send a text refuses then.
 
     Raises:
         LLMError: the answer is no; nothing was sent.
     """
     from annoloop.steps.consent import give, needed
 
-    terms = needed(project)
+    terms = needed(project, config)
     if terms is None:
         return
     if not yes:
@@ -38,7 +40,7 @@ def ask(project: Any, yes: bool) -> None:
                 f"not agreed: nothing was sent to {terms.address}",
                 hint="to go on without an LLM set [llm.model] base_url = null",
             )
-    give(project, by=_user())
+    give(project, by=_user(), config=config)
 
 
 def _user() -> str:

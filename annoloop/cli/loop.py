@@ -69,12 +69,16 @@ def loop(
         for last in events:
             _tell(narrator, last)
             work.say(last.message)
+    _end(opened, last, as_json)
+
+
+def _end(project: Any, last: Any, as_json: bool) -> None:
     if as_json:
-        print_json(_plain(opened, last))
+        print_json(_plain(project, last))
     elif last is not None and last.result is not None:
         from annoloop.cli.evaluate import show
 
-        show(opened, last.result)
+        show(project, last.result)
 
 
 def _oracle(project: Any, paths: list[Path] | None, text_column: str | None, label_column: str | None) -> Any:

@@ -122,9 +122,10 @@ class Chat:
             status, reason = "failed", str(error)
         except _OverBudgetError:
             status, reason = "budget", self._budget.told
-        except (LLMError, Stopped):
+        except (LLMError, Stopped) as error:
             self._note(talk.calls)
-            raise
+            # What the client raised may repeat the key, and a traceback would show it.
+            raise error from None
         return Answer(
             content,
             status=status,
@@ -176,6 +177,8 @@ class Chat:
         """What an answer is worth: (status, content, parsed value, reason)."""
         message = choice["message"]
         content, refusal = str(message.get("content") or ""), message.get("refusal")
+        if self._key:
+            content = content.replace(self._key, "…")
         finish = choice.get("finish_reason")
         if refusal or finish == "content_filter":
             said = self._scrubbed(refusal or "the server's content filter stopped the answer")

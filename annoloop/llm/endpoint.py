@@ -214,16 +214,24 @@ def api_key(endpoint: Endpoint, api_key_env: str | None) -> str | None:
     Unnamed, OPENAI_API_KEY is used for api.openai.com and for no other server.
 
     Raises:
-        LLMError: the named variable is not set and the server is not on this machine.
+        LLMError: the named variable is not set and the server is not on this machine, or it is no name.
     """
+    if api_key_env is not None and not re.fullmatch(r"[A-Z_][A-Z0-9_]{,63}", api_key_env, re.IGNORECASE):
+        # Whoever put the key itself there must not find it in an error, a log or a record.
+        raise LLMError(
+            "llm -> model -> api_key_env: this is no name of an environment variable",
+            hint="the key itself belongs into the environment, its variable's name here: OPENAI_API_KEY",
+        )
     name = api_key_env or (DEFAULT_KEY_ENV if endpoint.host == DEFAULT_KEY_HOST else None)
     if name is None:
         return None
     key = os.environ.get(name, "").strip()
     if not key and endpoint.reach != "loopback":
+        # What does not look like a name may be a key that somebody put in its place.
+        shown = name if re.fullmatch(r"[A-Z]+(_[A-Z0-9]+)*", name) else "named by api_key_env"
         raise LLMError(
-            f"the environment variable {name} with the key for {endpoint.host} is not set",
-            hint=f"export {name}=..., or name another variable in llm -> model -> api_key_env",
+            f"the environment variable {shown} with the key for {endpoint.host} is not set",
+            hint="export it, or name another variable in llm -> model -> api_key_env",
         )
     return key or None
 

@@ -220,7 +220,7 @@ class Masking:
 
     def restored(self, result: LLMResult) -> LLMResult:
         """A result in the words of the original text; spans need nothing, their offsets hold."""
-        masked = self._masked.pop(result.input_hash, None)
+        masked = self._masked.get(result.input_hash)
         if masked is None:
             return result
         unaligned = tuple(masked.restore(quote) for quote in result.unaligned)

@@ -76,16 +76,25 @@ def _between(text: str, borders: set[int], carriers: set[int]) -> Iterable[Piece
 
 
 def prepare(ahead: Ahead | None) -> None:
-    """Take tokens from `ahead` where it has them, instead of loading spaCy for them."""
+    """Take tokens from `ahead`, instead of loading spaCy for them; None: no longer."""
     global _ahead
-    _ahead = ahead
+    former, _ahead = _ahead, ahead
+    if former is not None:
+        former.close()
+
+
+def warm(lang: str) -> None:
+    """Load spaCy and the language here; from then on no other process is asked."""
+    _blank(lang)
+    prepare(None)
 
 
 def token_offsets(text: str, lang: str) -> list[tuple[int, int]]:
     """Start and end of each token in code points, in the text's order."""
-    known = _ahead.offsets(text, lang) if _ahead else None
-    if known is not None:
-        return known
+    ahead = _ahead
+    found_ahead = ahead.offsets(text, lang) if ahead else None
+    if found_ahead is not None:
+        return found_ahead
     nlp, by_rules, splits_words = _blank(lang)
     # spaCy takes no lone surrogate; another single code point in its place keeps all offsets.
     text = _SURROGATE.sub("\ufffd", text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import bindparam, func, insert, select
 
 from annoloop.store.engine import Database
 from annoloop.store.rows import answer_from_row, answer_row
@@ -34,6 +34,18 @@ class Progress:
     changed: int = 0
 
 
+# Made once, as in `standing`: they run with every call of the page.
+_KNOWN = select(answers.c.answer_id).where(answers.c.answer_id.in_(bindparam("ids", expanding=True)))
+_NEWEST_SEQ = select(func.max(in_force.c.seq)).where(in_force.c.annotator == bindparam("annotator"))
+_NEWEST = select(in_force.c.input_hash, in_force.c.seq, in_force.c.retracted).where(
+    in_force.c.input_hash.in_(bindparam("hashes", expanding=True)),
+    in_force.c.annotator == bindparam("annotator"),
+    in_force.c.adjudicated.is_(bindparam("adjudicated")),
+)
+_COUNTS = select(task_counts).order_by(task_counts.c.round)
+_OWN_COUNTS = select(annotator_counts).where(annotator_counts.c.annotator == bindparam("annotator"))
+
+
 class AnswerTables(Database):
     """Answers come in by `save_answers` alone, and are committed before it returns."""
 
@@ -47,11 +59,7 @@ class AnswerTables(Database):
         with self.queueing() as connection:
             for part in chunks(list(unique.values())):
                 ids = [answer.answer_id for answer in part]
-                known = set(
-                    connection.execute(
-                        select(answers.c.answer_id).where(answers.c.answer_id.in_(ids))
-                    ).scalars()
-                )
+                known = set(connection.execute(_KNOWN, {"ids": ids}).scalars())
                 fresh = [answer for answer in part if answer.answer_id not in known]
                 if fresh:
                     connection.execute(insert(answers), [answer_row(answer) for answer in fresh])
@@ -95,20 +103,18 @@ class AnswerTables(Database):
 
     def newest_seq(self, annotator: str) -> int:
         """The highest `seq` of this annotator's answers, taken back ones included; 0 where there is none."""
-        query = select(func.max(in_force.c.seq)).where(in_force.c.annotator == annotator)
         with self.reading() as connection:
-            return int(connection.execute(query).scalar() or 0)
+            return int(connection.execute(_NEWEST_SEQ, {"annotator": annotator}).scalar() or 0)
 
     def newest_answers(
         self, annotator: str, hashes: Sequence[str], *, adjudicated: bool
     ) -> dict[str, tuple[int, bool]]:
         """By text: the `seq` of this annotator's newest answer, and whether it takes the one before back."""
-        columns = (in_force.c.input_hash, in_force.c.seq, in_force.c.retracted)
-        mine = (in_force.c.annotator == annotator, in_force.c.adjudicated.is_(adjudicated))
+        mine = {"annotator": annotator, "adjudicated": adjudicated}
         found: dict[str, tuple[int, bool]] = {}
         with self.reading() as connection:
             for part in chunks(hashes):
-                rows = connection.execute(select(*columns).where(in_force.c.input_hash.in_(part), *mine))
+                rows = connection.execute(_NEWEST, {"hashes": part, **mine})
                 found.update((row.input_hash, (row.seq, bool(row.retracted))) for row in rows)
         return found
 
@@ -119,10 +125,10 @@ class AnswerTables(Database):
 
     def progress(self, annotator: str | None = None) -> Progress:
         """Tasks done and open, and an annotator's own count: read, not counted."""
-        own = select(annotator_counts).where(annotator_counts.c.annotator == annotator)
         with self.reading() as connection:
-            rounds = list(connection.execute(select(task_counts).order_by(task_counts.c.round)))
-            person = connection.execute(own).first() if annotator is not None else None
+            rounds = list(connection.execute(_COUNTS))
+            own = {"annotator": annotator}
+            person = connection.execute(_OWN_COUNTS, own).first() if annotator is not None else None
         return Progress(
             done=sum(row.done for row in rounds),
             open=sum(row.open for row in rounds),

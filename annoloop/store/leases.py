@@ -12,6 +12,7 @@ from sqlalchemy import (
     Engine,
     Select,
     and_,
+    bindparam,
     delete,
     exists,
     func,
@@ -30,6 +31,20 @@ _TASKS = select(tasks, examples.c.text, examples.c.meta, examples.c.split).join(
     examples, examples.c.input_hash == tasks.c.input_hash
 )
 _IN_ORDER = (tasks.c.round, tasks.c.rank, tasks.c.position)
+# Made once, as in `standing`: they run with every call of the page.
+_BY_HASH = _TASKS.where(tasks.c.task_hash.in_(bindparam("hashes", expanding=True)))
+_HELD = select(leases.c.task_hash, leases.c.until).where(
+    leases.c.annotator == bindparam("annotator"),
+    leases.c.client == bindparam("client"),
+    leases.c.adjudicating.is_(bindparam("adjudicating")),
+    leases.c.until > bindparam("now"),
+    leases.c.until <= bindparam("latest"),
+)
+_GIVE_BACK = delete(leases).where(
+    leases.c.task_hash.in_(bindparam("hashes", expanding=True)),
+    leases.c.annotator == bindparam("annotator"),
+    leases.c.adjudicating.is_(bindparam("adjudicating")),
+)
 
 FEW = 4
 """So many texts are handed to a client that asks even where others may want them too."""
@@ -57,6 +72,11 @@ class Holder:
     def until(self) -> float:
         """When a lease taken now ends."""
         return self.now + self.seconds
+
+    @property
+    def latest(self) -> float:
+        """A lease that seems to last beyond this was taken before the clock was set back."""
+        return self.now + 2 * self.seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +181,12 @@ class LeaseTables(Database):
         self, task_hashes: Sequence[str], annotator: str, *, adjudicating: bool = False
     ) -> None:
         """Give tasks back before their time, as after an answer: in all of the annotator's clients."""
-        held = (leases.c.annotator == annotator, leases.c.adjudicating.is_(adjudicating))
+        held = {"annotator": annotator, "adjudicating": adjudicating}
         with self.queueing() as connection:
-            connection.execute(delete(leases).where(leases.c.task_hash.in_(list(task_hashes)), *held))
+            connection.execute(_GIVE_BACK, {"hashes": list(task_hashes), **held})
 
     def _plan(self, connection: Connection, holder: Holder, want: int, have: Sequence[str]) -> _Plan:
-        query = select(leases.c.task_hash, leases.c.until).where(_own(holder), _live(holder))
-        own = {row[0]: row[1] for row in connection.execute(query)}
+        own = _held(connection, holder)
         overdue = holder.now + holder.seconds * 2 / 3
         known, lost = set(have), [name for name in have if name not in own]
         write = [name for name in have if name in own and own[name] < overdue]
@@ -227,21 +246,19 @@ class LeaseTables(Database):
     def tasks_by_hash(self, task_hashes: Sequence[str]) -> dict[str, Task]:
         """Tasks by their hash, for checking what a client sends."""
         with self.reading() as connection:
-            rows = connection.execute(_TASKS.where(tasks.c.task_hash.in_(list(task_hashes))))
+            rows = connection.execute(_BY_HASH, {"hashes": list(task_hashes)})
             return {row.task_hash: task_from_row(row) for row in rows}
 
 
+def _held(connection: Connection, holder: Holder) -> dict[str, float]:
+    """The client's own live leases: until when, by task hash."""
+    who = {"annotator": holder.annotator, "client": holder.client, "adjudicating": holder.adjudicating}
+    rows = connection.execute(_HELD, {**who, "now": holder.now, "latest": holder.latest})
+    return {row[0]: row[1] for row in rows}
+
+
 def _live(holder: Holder) -> ColumnElement[bool]:
-    # One that seems to last for much longer was taken before the clock was set back.
-    return and_(leases.c.until > holder.now, leases.c.until <= holder.now + 2 * holder.seconds)
-
-
-def _own(holder: Holder) -> ColumnElement[bool]:
-    return and_(
-        leases.c.annotator == holder.annotator,
-        leases.c.client == holder.client,
-        leases.c.adjudicating.is_(holder.adjudicating),
-    )
+    return and_(leases.c.until > holder.now, leases.c.until <= holder.latest)
 
 
 def _other_clients(holder: Holder) -> tuple[ColumnElement[bool], ...]:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, Connection, Table, bindparam, insert, select, update
+from sqlalchemy import Column, Connection, Table, Update, bindparam, insert, select, update
 
 from annoloop.store.schema import annotator_counts, answers, in_force, task_counts, tasks
 from annoloop.types import Answer
@@ -19,6 +20,32 @@ CHUNK = 500
 
 Place = tuple[str, str, bool]
 """Text, annotator, whether as a reviewer: one answer is in force at each."""
+
+# Made once: making a statement anew costs more than running it, and these run with every decision.
+_IN_FORCE = select(in_force).where(in_force.c.input_hash.in_(bindparam("hashes", expanding=True)))
+_SAID = select(answers.c.answer_id, answers.c.annotation).where(
+    answers.c.answer_id.in_(bindparam("ids", expanding=True))
+)
+_KEYS = ("input_hash", "annotator", "adjudicated")
+_MOVE = (
+    update(in_force)
+    .where(*(in_force.c[key] == bindparam(f"at_{key}") for key in _KEYS))
+    .values({column.name: bindparam(column.name) for column in in_force.c})
+)
+_STATES = ("answered", "is_open", "agreement")
+_ASKED_OF = select(
+    tasks.c.task_hash,
+    tasks.c.input_hash,
+    tasks.c.round,
+    tasks.c.wanted,
+    tasks.c.doubted,
+    *(tasks.c[n] for n in _STATES),
+).where(tasks.c.input_hash.in_(bindparam("hashes", expanding=True)))
+_CHANGE_TASKS = (
+    update(tasks)
+    .where(tasks.c.task_hash == bindparam("at"))
+    .values({name: bindparam(name) for name in _STATES})
+)
 
 
 def settle(connection: Connection, hashes: Iterable[str], fresh: Sequence[Answer] = ()) -> None:
@@ -34,7 +61,7 @@ def settle(connection: Connection, hashes: Iterable[str], fresh: Sequence[Answer
 
 
 def _settle(connection: Connection, hashes: Sequence[str], fresh: Sequence[Answer]) -> None:
-    found = connection.execute(select(in_force).where(in_force.c.input_hash.in_(hashes))).mappings()
+    found = connection.execute(_IN_FORCE, {"hashes": hashes}).mappings()
     before: dict[Place, dict[str, Any]] = {
         (row["input_hash"], row["annotator"], bool(row["adjudicated"])): dict(row) for row in found
     }
@@ -78,8 +105,7 @@ def _by_text(connection: Connection, stand: Mapping[Place, Any]) -> dict[str, li
     ids = [stand[place]["answer_id"] for places in texts.values() if len(places) > 1 for place in places]
     cells: dict[str, str] = {}
     for start in range(0, len(ids), CHUNK):
-        query = select(answers.c.answer_id, answers.c.annotation)
-        part = connection.execute(query.where(answers.c.answer_id.in_(ids[start : start + CHUNK])))
+        part = connection.execute(_SAID, {"ids": ids[start : start + CHUNK]})
         cells.update((row[0], row[1]) for row in part)
     return {
         text: [(place, _said(stand[place], cells.get(stand[place]["answer_id"], ""))) for place in places]
@@ -112,16 +138,13 @@ def _write(connection: Connection, before: Mapping[Place, Any], stand: Mapping[P
     new = [row for place, row in stand.items() if place not in before]
     if new:
         connection.execute(insert(in_force), new)
-    keys = ("input_hash", "annotator", "adjudicated")
     moved = [
-        {**row, **{f"at_{key}": row[key] for key in keys}}
+        {**row, **{f"at_{key}": row[key] for key in _KEYS}}
         for place, row in stand.items()
         if place in before and row != before[place]
     ]
     if moved:
-        columns: dict[str, Any] = {name: bindparam(name) for name in moved[0] if not name.startswith("at_")}
-        statement = update(in_force).where(*(in_force.c[key] == bindparam(f"at_{key}") for key in keys))
-        connection.execute(statement.values(columns), moved)
+        connection.execute(_MOVE, moved)
 
 
 def _count_annotators(
@@ -142,11 +165,9 @@ _PERSONAL = ("answers", "decisions", "changed")
 def _settle_tasks(
     connection: Connection, hashes: Sequence[str], texts: Mapping[str, Sequence[tuple[Place, str]]]
 ) -> None:
-    columns = (tasks.c.task_hash, tasks.c.input_hash, tasks.c.round, tasks.c.wanted, tasks.c.doubted)
-    states = (tasks.c.answered, tasks.c.is_open, tasks.c.agreement)
     differences: dict[int, dict[str, int]] = defaultdict(lambda: dict.fromkeys(_ASKED, 0))
     moved = []
-    for row in connection.execute(select(*columns, *states).where(tasks.c.input_hash.in_(hashes))):
+    for row in connection.execute(_ASKED_OF, {"hashes": hashes}):
         said = texts.get(row.input_hash, ())
         answered = sum(not place[2] for place, _ in said)
         agreement = _agreement(said, doubted=bool(row.doubted))
@@ -157,8 +178,7 @@ def _settle_tasks(
         _tally(differences[row.round], bool(row.is_open), row.agreement, -1)
         _tally(differences[row.round], is_open, agreement, 1)
     if moved:
-        values: dict[str, Any] = {name: bindparam(name) for name in ("answered", "is_open", "agreement")}
-        connection.execute(update(tasks).where(tasks.c.task_hash == bindparam("at")).values(values), moved)
+        connection.execute(_CHANGE_TASKS, moved)
     _add(connection, task_counts, task_counts.c.round, differences)
 
 
@@ -196,7 +216,13 @@ def _add(
     for value, counted in sorted(differences.items()):
         if not any(counted.values()):
             continue
-        # Added by the database, not set: what stands there is never overwritten.
-        added = {name: table.c[name] + number for name, number in counted.items()}
-        if connection.execute(update(table).where(key == value).values(added)).rowcount == 0:
+        added = {f"by_{name}": number for name, number in counted.items()}
+        if connection.execute(_adding(key, tuple(counted)), {"at": value, **added}).rowcount == 0:
             connection.execute(insert(table).values({key.name: value, **counted}))
+
+
+@cache
+def _adding(key: Column[Any], names: tuple[str, ...]) -> Update:
+    # Added by the database, not set: what stands there is never overwritten.
+    added = {name: key.table.c[name] + bindparam(f"by_{name}") for name in names}
+    return update(key.table).where(key == bindparam("at")).values(added)

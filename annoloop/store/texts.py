@@ -117,14 +117,6 @@ class TextTables(Database):
             settle(connection, (task.example.input_hash for task in wanted.values()))
         return len(wanted)
 
-    def next_texts(self, limit: int) -> tuple[str, ...]:
-        """The texts of the first open tasks, in the order of asking."""
-        query = select(examples).join(tasks, examples.c.input_hash == tasks.c.input_hash)
-        query = query.where(tasks.c.is_open.is_(True))
-        query = query.order_by(tasks.c.round, tasks.c.rank, tasks.c.position).limit(limit)
-        with self.reading() as connection:
-            return tuple(example_from_row(row).text for row in connection.execute(query))
-
     def tasks(self, *, round: int | None = None, open_only: bool = False) -> tuple[Task, ...]:
         """Questions in the order in which they are asked: by round, then the highest priority first."""
         query = select(tasks, *_EXAMPLE_COLUMNS).join(examples, examples.c.input_hash == tasks.c.input_hash)

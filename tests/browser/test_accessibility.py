@@ -6,9 +6,10 @@ import re
 
 import pytest
 
+from annoloop.hashing import input_hash
 from annoloop.project import Project
 from annoloop.steps.sources import ask_source, rules_source
-from annoloop.types import Annotation, Answer, Span
+from annoloop.types import Annotation, Answer, Example, Span
 
 from .conftest import PHONE, Server, as_user, ask, set_review, until
 
@@ -191,3 +192,31 @@ def test_the_first_page_is_found_under_its_name_too(site, page) -> None:
     page.goto(as_user(site, WHO, "label"))
     page.wait_for_selector(".card", state="attached")
     assert page.get_by_role("dialog").count() == 0
+
+
+def test_no_barrier_where_there_is_nothing_to_label(tmp_path, people, axe, screenshot) -> None:
+    project = Project.create(tmp_path / "p", kind="ner", labels=["BRAND"], lang="en")
+    server = Server(project.folder)
+    try:
+        for name in ("no texts", "nothing asked", "all done"):
+            if name == "nothing asked":
+                project.store.add_examples([Example(input_hash("Nike"), "Nike")])
+            if name == "all done":
+                ask(project, ["Zalando ships."])
+            for theme in ("light", "dark"):
+                page = people(color_scheme=theme)
+                page.goto(as_user(server.address, WHO))
+                if name == "all done" and theme == "light":
+                    page.locator(".card .t").first.wait_for()
+                    page.keyboard.press("a")
+                page.get_by_role(
+                    "heading", name="All done" if name == "all done" else "No questions yet"
+                ).wait_for()
+                quiet(page)
+                screenshot(page, f"{name}-{theme}-1280")
+                assert barriers(axe, page) == []
+                # Or it would take the next text for itself.
+                page.context.close()
+    finally:
+        server.stop()
+        project.store.close()

@@ -1,8 +1,16 @@
 // Every word that the page says, in German.
 
+const voters = { rules: "Regeln", LLM: "LLM", model: "Modell" };
+
 /** A source's name; that of an LLM stays as it is. */
 const named = (source) =>
-  source === "rules" ? "Regeln" : source.replace(/^model of round (\d+)$/, "Modell der Runde $1");
+  source === "rules"
+    ? "Regeln"
+    : source
+        .replace(/^model of round (\d+)$/, "Modell der Runde $1")
+        .replace(/^vote of (((rules|LLM|model)(, | and |$))+)$/, (_, names) =>
+          `Abstimmung von ${names.replace(" and ", " und ").replace(/rules|LLM|model/g, (name) => voters[name])}`,
+        );
 
 export const de = {
   progress: (done, all) => `${done} von ${all} fertig`,
@@ -36,6 +44,8 @@ export const de = {
   noSuggestion: "Kein Vorschlag zu diesem Text.",
   score: (percent) => `Wert ${percent} %`,
   noScore: "ohne Wert",
+  quoted: (words) => `„${words}“`,
+  unplaced: (quotes) => `Vorgeschlagen, aber an keine Stelle dieses Textes gesetzt: ${quotes}. Markieren Sie es selbst, wenn es hierher gehört.`,
   blind: {
     held_out: "Mit Absicht ohne Vorschlag: An diesem Text wird das Modell gemessen, darum zählt zuerst Ihr eigener Blick.",
     dev: "Mit Absicht ohne Vorschlag: Dieser Text hilft, zwischen Modellen zu wählen, darum zählt zuerst Ihr eigener Blick.",

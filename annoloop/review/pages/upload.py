@@ -16,6 +16,8 @@ from annoloop.review.server.app import MAX_UPLOAD
 from annoloop.steps.add import Added, Reading
 
 SHOWN_CHARACTERS = 300
+SHOWN_TEXTS = 3
+"""So few that the button below them is on the screen too."""
 MOST_BAD_ROWS = 200
 
 # Streamlit's button says "Upload" in every language; its words give way to ours.
@@ -26,7 +28,7 @@ _BUTTON = """<style>
 
 WORDS = {
     "en": {
-        "file": "File with texts",
+        "file": "File with texts (CSV, TXT, JSONL, …)",
         "choose": "Choose a file",
         "file_help": "A table as CSV, a text file, JSONL, JSON, or spaCy's .spacy; at most {megabytes} MB",
         "encoding": "Umlauts look wrong? How the file was saved:",
@@ -58,7 +60,7 @@ WORDS = {
         "long_rows": "The first {n} of them:",
     },
     "de": {
-        "file": "Datei mit Texten",
+        "file": "Datei mit Texten (CSV, TXT, JSONL, …)",
         "choose": "Datei wählen",
         "file_help": "CSV-Tabelle, Textdatei, JSONL, JSON oder spaCys .spacy; höchstens {megabytes} MB",
         "encoding": "Umlaute falsch? So wurde die Datei gespeichert:",
@@ -180,7 +182,7 @@ def _show(visit: Visit, seen: Preview) -> None:
     say = visit.words(WORDS)
     st.write(say("first", n=seen.total))
     with st.container(border=True):
-        for row in seen.rows:
+        for row in seen.rows[:SHOWN_TEXTS]:
             short = row.text[:SHOWN_CHARACTERS] + ("…" if len(row.text) > SHOWN_CHARACTERS else "")
             labels = ", ".join(row.annotation.labels) if row.annotation else ""
             st.text(f"{short}  [{labels}]" if labels else short)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from annoloop.errors import AnnoloopError
 from annoloop.review.ahead import Ahead
-from annoloop.review.pieces import LONG_TEXT, pieces, prepare
+from annoloop.review.pieces import prepare, warm
 from annoloop.review.server.calls import LOOPBACK, networks
 from annoloop.review.server.guard import Guard
 from annoloop.review.server.identity import check_oidc, secrets_file
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from streamlit.starlette import App
 
 DEFAULT_PORT = 8501
-TEXTS_AHEAD = 60
 SPACY_LATER = 6.0
 """Seconds after which this process loads spaCy itself."""
 MAX_UPLOAD = 200
@@ -114,6 +113,7 @@ def serve(
     finally:
         if listener is not None:
             listener.close()
+        prepare(None)
         review.close()
 
 
@@ -186,11 +186,9 @@ def build_app(review: Review, *, on_ready: Callable[[], None] | None = None) -> 
 
 
 def _prepare(review: Review) -> None:
-    """Begin to find the first texts' tokens: while this process is still starting."""
-    if not review.is_made:
-        return
-    texts = [text for text in review.project.store.next_texts(TEXTS_AHEAD) if len(text) <= LONG_TEXT]
-    prepare(Ahead(texts, review.project.settings.project.lang) if texts else None)
+    """Have another process load spaCy for the first texts: while this one is still starting."""
+    if review.is_made:
+        prepare(Ahead(review.project.settings.project.lang))
 
 
 def _warm(review: Review) -> None:
@@ -205,7 +203,7 @@ def _warm(review: Review) -> None:
             importlib.import_module(package)
         if review.is_made:
             time.sleep(SPACY_LATER)
-            pieces("warm", lang=review.project.settings.project.lang)
+            warm(review.project.settings.project.lang)
 
     threading.Thread(target=load, daemon=True).start()
 
@@ -230,7 +228,11 @@ def _run(app: App, listener: socket.socket) -> None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    # asyncio switches Nagle's algorithm off only where the protocol is named: without it every second call
+    # on a connection waits some 40 ms for the other side's delayed acknowledgement.
+    listener = socket.socket(
+        socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP
+    )
     try:
         if os.name != "nt":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
