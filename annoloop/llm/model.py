@@ -156,7 +156,10 @@ class OpenAIModel:
         self, questions: Iterator[tuple[T, Prompt]], under_way: dict[str, _Asked[T]]
     ) -> Iterator[tuple[_Asked[T], Prompt | Answer]]:
         """Each prompt once with all who ask it, as an answer where one is kept."""
-        while block := list(islice(questions, 4 * self.workers)):
+        # The first few at once, so that nobody waits for prompts that are not their turn yet.
+        size = self.workers
+        while block := list(islice(questions, size)):
+            size = 4 * self.workers
             keyed = [(self.key(prompt), item, prompt) for item, prompt in block]
             with self._cache_lock:
                 kept = kept_answers(self.cache, [key for key, _, _ in keyed if key not in under_way])

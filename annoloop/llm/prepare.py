@@ -157,10 +157,8 @@ def prepare(
     block = config.get("task") or {"@llm_tasks": "auto"}
     include_reason = bool(config.get("include_reason"))
     if include_reason and not is_own_task(block):
-        raise LLMError(
-            f"llm -> include_reason: {block['@llm_tasks']} gives no reasons",
-            hint=f"set it to false, or use {OWN_TASKS[1]} or {OWN_TASKS[2]}",
-        )
+        hint = f"set it to false, or use {OWN_TASKS[1]} or {OWN_TASKS[2]}"
+        raise LLMError(f"llm -> include_reason: {block['@llm_tasks']} gives no reasons", hint=hint)
     model = model_of(
         config, allow_remote=allow_remote, cache=cache, budget=budget, on_open=on_open, on_send=on_send
     )
@@ -174,11 +172,12 @@ def prepare(
         return Prepared(model, form, tuple(Shot(text, Annotation()) for text in form.shown), redactor)
     masking = Masking(redactor)
     embedded = isinstance(model, OpenAIModel) and model.settings.embedded
+    masked = tuple(replace(shot, text=masking.text(shot.text)) for shot in shots)
     question = make_question(
         block,
         scheme=scheme,
         embedded=embedded,
-        few_shot=tuple(Shot(masking.text(shot.text), shot.annotation) for shot in shots),
+        few_shot=masked,
         guidelines=masking.text(guidelines) if guidelines else guidelines,
         lang=lang,
         include_reason=include_reason,
