@@ -19,6 +19,7 @@ from annoloop.hashing import input_hash
 from annoloop.project import Project
 from annoloop.steps.llm import llm_source
 from annoloop.steps.llm_run import annotate_texts, failures
+from annoloop.steps.spending import remembered
 
 ROWS = feedback(60)
 GOOD = '{"label": "Aufzug"}'
@@ -271,3 +272,21 @@ def test_the_fake_server_as_a_process_draws_the_same_faults_and_logs_what_it_ans
     assert {"ok", "429", "500"} <= set(kinds)
     assert asked.answered + len(asked.failed) == pool(project)
     assert asked.answered == kinds.count("ok")
+
+
+def test_what_a_server_took_a_month_ago_is_found_out_anew(tmp_path, server, monkeypatch):
+    server.answer = lambda body: (
+        Reply(status=400, error="response_format") if "response_format" in body else GOOD
+    )
+    project = project_of(tmp_path, server)
+    with remembered(project):
+        annotate_texts(project, limit=1)
+    (name,) = (one for one in project.store.fact("llm.dialects") if server.base_url in one)
+    assert project.store.fact("llm.dialects")[name]["state"]["form"] == "text"
+    later = time.time() + 40 * 86_400
+    monkeypatch.setattr("annoloop.steps.spending.time.time", lambda: later)
+    monkeypatch.setattr("annoloop.llm.dialect._known", {})
+    monkeypatch.setattr("annoloop.llm.dialect._recalled", {})
+    before = len(server.history)
+    annotate_texts(project, limit=1)
+    assert "response_format" in server.history[before]

@@ -40,7 +40,8 @@ def estimate(
 
 def show(found: Any) -> None:
     """What a run would take, in a few lines."""
-    typer.echo(f"{found.model} at {found.address} ({found.reach})")
+    where = "in a process of this machine" if found.address == "embedded" else f"at {found.address}"
+    typer.echo(f"{found.model}, {where} ({found.reach})")
     typer.echo(f"{found.texts} texts in {found.split}, {found.known} of them with an answer")
     kept = f", {found.kept} answers of which are kept" if found.kept else ""
     typer.echo(f"would read {found.asked} texts{kept}: {found.calls} calls")
@@ -48,6 +49,9 @@ def show(found: Any) -> None:
     typer.echo(f"tokens: about {found.prompt_tokens:,} to read, {found.completion_tokens:,} to write ({by})")
     if found.cost is None:
         typer.echo("money: unknown, [llm.model] has no price_input and price_output")
+        return
+    if not found.most:
+        typer.echo("money: none")
         return
     dated = f" at the prices of {found.price_date}" if found.price_date else ""
     typer.echo(f"money: about {found.cost:.4f}, at most {found.most:.4f} without repeats{dated}")

@@ -164,7 +164,7 @@ def _own_model(project: Project, source: LLMSource) -> tuple[Any, str, str, str]
     block = {"allow_remote": allowed, **source.config["model"]}
     model = OpenAIModel(model_settings(block))
     endpoint = model.check()
-    address = model.settings.base_url if endpoint is not None else "this machine"
+    address = model.settings.base_url if endpoint is not None else "embedded"
     return model.prices, model.settings.label, address, endpoint.reach if endpoint is not None else "loopback"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from annoloop.store.store import Store
 
 _DIALECTS_FACT = "llm.dialects"
+REMEMBERED_DAYS = 30
 _budgets: WeakKeyDictionary[Store, Budget] = WeakKeyDictionary()
 
 
@@ -28,14 +30,21 @@ def budget_of(project: Project) -> Budget:
 
 @contextmanager
 def remembered(project: Project) -> Iterator[None]:
-    """Know of servers what earlier commands found out, and leave behind what this one does."""
+    """Know of servers what earlier commands found out, and leave behind what this one does.
+
+    After `REMEMBERED_DAYS` it is found out anew: servers learn too.
+    """
     from annoloop.llm.dialect import proven_dialects, recall_dialects
 
-    kept = project.store.fact(_DIALECTS_FACT, {})
-    recall_dialects(kept)
+    today = int(time.time() // 86_400)
+    every = project.store.fact(_DIALECTS_FACT, {})
+    kept = {name: one for name, one in every.items() if 0 <= today - one["day"] < REMEMBERED_DAYS}
+    recall_dialects({name: one["state"] for name, one in kept.items()})
     try:
         yield
     finally:
-        found = {**kept, **proven_dialects()}
-        if found != kept:
-            project.store.set_fact(_DIALECTS_FACT, found)
+        for name, state in proven_dialects().items():
+            if name not in kept or kept[name]["state"] != state:
+                kept[name] = {"state": state, "day": today}
+        if kept != every:
+            project.store.set_fact(_DIALECTS_FACT, kept)
