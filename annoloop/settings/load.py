@@ -22,13 +22,13 @@ DEFAULTS = Path(__file__).with_name("default.cfg")
 _REGISTERED = (("llm", "task", "@llm_tasks"), ("llm", "model", "@llm_models"))
 
 
-def load_settings(folder: Path) -> Settings:
-    """The settings of the project in `folder`: its annoloop.cfg over the defaults.
+def load_settings(folder: Path, *, file: Path | None = None) -> Settings:
+    """The settings of the project in `folder`: its annoloop.cfg, or `file` in its place, over the defaults.
 
     Raises:
         SettingsError: no such project, a broken file, an unknown key, a wrong type, an unknown label.
     """
-    path = folder / FILE_NAME
+    path = file or folder / FILE_NAME
     if not path.is_file():
         raise SettingsError(
             f"{folder} is no annoloop project: it has no {FILE_NAME}",
