@@ -104,7 +104,9 @@ def opened(page, site: str, name: str) -> None:
         page.locator(".shown .item").first.wait_for()
     if name == "tournament":
         page.locator("summary").click()
-        page.get_by_text(LONG).last.wait_for()
+        page.locator("details").get_by_text("gpt, prompt 2").wait_for()
+        finished = "Promise.all(node.getAnimations({subtree: true}).map((one) => one.finished))"
+        page.locator("details").evaluate(f"async (node) => {{ await {finished} }}")
     if name in PARTS:
         place, shown = PARTS[name]
         page.locator("[role=radiogroup] label").nth(place).click()
