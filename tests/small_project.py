@@ -51,9 +51,9 @@ def settings(folder: Path, *, labels=LABELS, kind="textcat", lang="de", llm="nul
     (folder / "annoloop.cfg").write_text(cfg, encoding="utf8")
 
 
-def small_project(folder: Path, rows: list[dict], *, server=None, **options) -> Project:
-    """A project with these texts; its LLM is the fake server, or none."""
-    llm = "null" if server is None else json.dumps(server.base_url)
+def small_project(folder: Path, rows: list[dict], *, server=None, llm="null", **options) -> Project:
+    """A project with these texts; its LLM is the fake server, one at the address `llm`, or none."""
+    llm = llm if server is None else json.dumps(server.base_url)
     settings(folder, llm=llm, **options)
     project = Project.open(folder)
     add(project, [write_rows(folder / "texts.jsonl", [{"text": row["text"]} for row in rows])])

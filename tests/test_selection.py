@@ -12,6 +12,7 @@ from annoloop.types import Annotation, Example, Gold, LabelScheme, PoolGold
 
 TOPICS = LabelScheme("textcat", ("sport", "food", "never"))
 TAGS = LabelScheme("textcat_multilabel", ("sport", "food"))
+ONE_VALUE = ("uncertainty", "disagreement")
 HASHES = [input_hash(f"text {i}") for i in range(100)]
 
 
@@ -45,6 +46,14 @@ def test_uncertainty_per_cost_weighs_length():
     assert select("uncertainty", HASHES[:3], n=1, rng=rng(), probabilities=fair, random_share=0) == [0]
 
 
+def test_where_voters_differ_most_comes_first_and_equals_are_drawn_by_lot():
+    apart = np.repeat([0.0, 1.0, 0.5], [50, 30, 20])
+    found = select("disagreement", HASHES, n=40, rng=rng(), probabilities=apart, random_share=0)
+    assert set(found[:30]) == set(range(50, 80)) and set(found[30:]) <= set(range(80, 100))
+    other = select("disagreement", HASHES, n=40, rng=rng(1), probabilities=apart, random_share=0)
+    assert set(found[:30]) == set(other[:30]) and found[:30] != other[:30]
+
+
 def test_a_fifth_of_a_margin_batch_is_by_lot():
     batch = select("margin", HASHES, n=20, rng=rng(), probabilities=confidence())
     assert batch[:16] == list(range(16))
@@ -55,7 +64,7 @@ def test_a_fifth_of_a_margin_batch_is_by_lot():
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_the_order_of_the_texts_does_not_matter(strategy):
     shuffled = rng(9).permutation(100)
-    probabilities = rng(5).random((100, 2)) if strategy != "uncertainty" else rng(5).random(100)
+    probabilities = rng(5).random(100) if strategy in ONE_VALUE else rng(5).random((100, 2))
     plain = select(strategy, HASHES, n=20, rng=rng(3), probabilities=probabilities)
     mixed = select(
         strategy, [HASHES[i] for i in shuffled], n=20, rng=rng(3), probabilities=probabilities[shuffled]
@@ -76,7 +85,7 @@ def test_cold_start_is_by_lot_and_never_repeats(strategy):
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_strategies_share_one_signature(strategy):
-    probabilities = confidence() if strategy != "uncertainty" else confidence()[:, 0]
+    probabilities = confidence()[:, 0] if strategy in ONE_VALUE else confidence()
     found = STRATEGIES[strategy](probabilities, None, 7, rng())
     assert found.shape == (7,) and found.dtype.kind == "i"
 
@@ -97,6 +106,7 @@ def test_settings_name_the_strategy_by_kind():
     assert strategy_for(TAGS, "margin") == "label_margin"
     assert strategy_for(LabelScheme("ner", ("X",)), "auto") == "uncertainty"
     assert strategy_for(TOPICS, "random") == "random"
+    assert strategy_for(TOPICS, "disagreement") == "disagreement"
     with pytest.raises(ValueError, match="entropy"):
         select("entropy", HASHES, n=1, rng=rng())
 

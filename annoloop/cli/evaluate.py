@@ -6,16 +6,18 @@ from typing import Any
 
 import typer
 
+from annoloop.cli import consent
 from annoloop.cli.console import narrating, print_json
 from annoloop.cli.options import AsJson, ProjectFolder
 
 
-def evaluate(project: ProjectFolder, as_json: AsJson = False) -> None:
+def evaluate(project: ProjectFolder, yes: consent.Yes = False, as_json: AsJson = False) -> None:
     """Rules, LLM and model on the same held-out texts, and the gate's verdict."""
     from annoloop.project import Project
     from annoloop.steps.evaluate import evaluate as judge
 
     opened = Project.open(project)
+    consent.ask(opened, yes)
     with narrating(to_stderr=as_json) as narrator:
         result = judge(opened, on_progress=narrator.progress)
     if as_json:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from annoloop.cli import consent
 from annoloop.cli.console import Narrator, narrating, print_json
 from annoloop.cli.options import AsJson, ProjectFolder
 
@@ -38,6 +39,7 @@ def loop(
         bool | None,
         typer.Option("--wait/--no-wait", help="Wait for people's answers; by default in a terminal."),
     ] = None,
+    yes: consent.Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Run the whole loop from where it stands: rules, questions, rounds, the gate, the wheel."""
@@ -46,6 +48,7 @@ def loop(
     from annoloop.steps.progress import recorded
 
     opened = Project.open(project)
+    consent.ask(opened, yes)
     expert = _oracle(opened, oracle, text_column, label_column)
     with (
         narrating(to_stderr=as_json) as narrator,
@@ -66,12 +69,16 @@ def loop(
         for last in events:
             _tell(narrator, last)
             work.say(last.message)
+    _end(opened, last, as_json)
+
+
+def _end(project: Any, last: Any, as_json: bool) -> None:
     if as_json:
-        print_json(_plain(opened, last))
+        print_json(_plain(project, last))
     elif last is not None and last.result is not None:
         from annoloop.cli.evaluate import show
 
-        show(opened, last.result)
+        show(project, last.result)
 
 
 def _oracle(project: Any, paths: list[Path] | None, text_column: str | None, label_column: str | None) -> Any:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from annoloop.errors import BlindnessError, LLMError
 from annoloop.hashing import input_hash
-from annoloop.llm.answers import AnswerCache, LLMResult
+from annoloop.llm.answers import AnswerCache, LLMResult, Prompt
 from annoloop.llm.asking import OWN_TASKS, make_question, result_of
-from annoloop.llm.endpoint import REACHES, check_answers
+from annoloop.llm.endpoint import REACHES, OnOpen, OnSend, check_answers
 from annoloop.llm.model import ModelSettings, OpenAIModel, model_settings
 from annoloop.llm.prompting import version_number
-from annoloop.llm.questions import CategoryQuestion, Shot, SpanQuestion
+from annoloop.llm.questions import CategoryQuestion, Question, Shot, SpanQuestion
+from annoloop.llm.redact import Masking, Redactor
 from annoloop.types import Annotation, DevGold, Example, Gold, GoldSet, HeldOutGold, LabelScheme, PoolGold
 
 OWN_MODEL = "annoloop.OpenAI.v1"
@@ -46,6 +48,9 @@ def annotate(
     cache: AnswerCache | None = None,
     guidelines: str | None = None,
     lang: str = "en",
+    redactor: Redactor | None = None,
+    on_open: OnOpen | None = None,
+    on_send: OnSend | None = None,
 ) -> Iterator[LLMResult]:
     """Ask the LLM of the `[llm]` block about each text; results in the order in which answers arrive.
 
@@ -53,47 +58,73 @@ def annotate(
     A text that gets no answer has status failed and no annotation; it is asked again in the next run.
     `config` is the resolved `[llm]` block: {"model": {"@llm_models": ...}, "task": {"@llm_tasks": ...}}, also
     with models and tasks of spacy-llm. Held-out texts may be asked about; what is shown may not be held out.
+    The LLM sees every text, example and guideline as `redactor` masks it; results are about the originals.
+    `on_open` is told how far the server is away before it is opened, which happens at the first text whose
+    answer is not kept; `on_send` of each request before it leaves. Where they raise, nothing is sent.
 
     Raises:
         LLMError: no model is configured, texts may not go there, or the server is down.
         BlindnessError: a few-shot example is held out, or dev.
     """
-    asked = list(examples)
-    block = config.get("task") or {"@llm_tasks": "auto"}
-    include_reason = bool(config.get("include_reason"))
-    if include_reason and block.get("@llm_tasks", "auto") not in OWN_TASKS:
-        raise LLMError(
-            f"llm -> include_reason: {block['@llm_tasks']} gives no reasons",
-            hint=f"set it to false, or use {OWN_TASKS[1]} or {OWN_TASKS[2]}",
-        )
-    model = _model(config, allow_remote, cache)
-    embedded = isinstance(model, OpenAIModel) and model.settings.embedded
-    shots = _shots(few_shot, asked, scheme, few_shot_size(config, scheme))
+    masking = Masking(redactor)
+    originals = list(examples)
+    asked = [masking.example(example) for example in originals]
+    block = _task_block(config)
+    model = _model(config, allow_remote, cache, on_open, on_send)
+    shots = tuple(
+        Shot(masking.text(shot.text), shot.annotation)
+        for shot in _shots(few_shot, originals, scheme, few_shot_size(config, scheme))
+    )
     if block.get("@llm_tasks", "auto") not in OWN_TASKS:
         from annoloop.llm.foreign import annotate_with_task
 
-        yield from annotate_with_task(asked, model, block=block, scheme=scheme, lang=lang)
+        ask = partial(annotate_with_task, block=block, scheme=scheme, lang=lang, about=masking.about)
+        yield from map(masking.restored, ask(asked, model, allow_remote=allow_remote))
         return
     question = make_question(
         block,
         scheme=scheme,
-        embedded=embedded,
+        embedded=isinstance(model, OpenAIModel) and model.settings.embedded,
         few_shot=shots,
-        guidelines=guidelines,
+        guidelines=masking.text(guidelines) if guidelines else guidelines,
         lang=lang,
-        include_reason=include_reason,
+        include_reason=bool(config.get("include_reason")),
     )
-    for example, answer in model.ask_all((example, question.prompt(example.text)) for example in asked):
-        yield result_of(example, answer, question)
+    prompts = ((example, _prompt(question, example, masking)) for example in asked)
+    for example, answer in model.ask_all(prompts):
+        yield masking.restored(result_of(example, answer, question))
 
 
-def _model(config: Mapping[str, Any], allow_remote: str, cache: AnswerCache | None) -> Any:
+def _prompt(question: Question, example: Example, masking: Masking) -> Prompt:
+    prompt = question.prompt(example.text)
+    prompt.about = masking.about(example)
+    return prompt
+
+
+def _task_block(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    block = config.get("task") or {"@llm_tasks": "auto"}
+    if config.get("include_reason") and block.get("@llm_tasks", "auto") not in OWN_TASKS:
+        raise LLMError(
+            f"llm -> include_reason: {block['@llm_tasks']} gives no reasons",
+            hint=f"set it to false, or use {OWN_TASKS[1]} or {OWN_TASKS[2]}",
+        )
+    return block
+
+
+def _model(
+    config: Mapping[str, Any],
+    allow_remote: str,
+    cache: AnswerCache | None,
+    on_open: OnOpen | None,
+    on_send: OnSend | None,
+) -> Any:
     if is_own_model(config):
-        return OpenAIModel(_settings(config, allow_remote), cache=cache)
+        settings = _settings(config, allow_remote)
+        return OpenAIModel(settings, cache=cache, on_open=on_open, on_send=on_send)
     _refuse_foreign(config, allow_remote)
     from annoloop.llm.foreign import ForeignModel
 
-    return ForeignModel(config["model"], cache=cache)
+    return ForeignModel(config["model"], cache=cache, on_open=on_open, on_send=on_send)
 
 
 def describe(config: Mapping[str, Any], scheme: LabelScheme, *, lang: str = "en") -> str:
@@ -149,6 +180,11 @@ def check_llm(config: Mapping[str, Any], *, allow_remote: str = "loopback", conn
     Raises:
         LLMError: no LLM is configured, texts may not go there, or something is missing, with what to do.
     """
+    task = config.get("task") or {}
+    if task.get("@llm_tasks", "auto") not in OWN_TASKS:
+        from annoloop.llm.foreign import refuse_nested
+
+        refuse_nested(task, allow_remote)
     if not is_own_model(config):
         _refuse_foreign(config, allow_remote)
         return

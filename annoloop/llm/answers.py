@@ -48,13 +48,15 @@ class Prompt(str):
     """A prompt as one string, and beside it the chat turns, the JSON schema and the check of the answer.
 
     `check` takes the parsed JSON value and raises `Malformed` where it is no answer to this prompt;
-    `repair` makes from that reason the one turn that asks again.
+    `repair` makes from that reason the one turn that asks again. `about` names what is asked about, without
+    its words: it goes into records, never to the server.
     """
 
     messages: tuple[Message, ...]
     schema: Mapping[str, Any] | None
     check: Callable[[Any], None] | None
     repair: Callable[[str], str]
+    about: Mapping[str, Any]
 
     def __new__(
         cls,
@@ -69,6 +71,7 @@ class Prompt(str):
         self.messages = messages
         self.schema = schema
         self.check = check
+        self.about = {}
         self.repair = repair or "That was not a valid answer: {}. Answer again.".format
         return self
 

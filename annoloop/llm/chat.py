@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from annoloop.errors import LLMError
 from annoloop.llm.answers import Answer, Malformed, Message, Prompt
 from annoloop.llm.dialect import Dialect
+from annoloop.llm.endpoint import scrub
 from annoloop.llm.parse import first_object
 
 if TYPE_CHECKING:
@@ -65,8 +66,10 @@ class Chat:
         workers: int,
         backoff: float = 0.5,
         seed: int = 0,
+        key: str | None = None,
     ) -> None:
         self.client = client
+        self._key = key
         self.name = name
         self.address = address
         self.parameters = parameters
@@ -95,6 +98,9 @@ class Chat:
             status, content, parsed, reason = self._conversation(prompt, spent)
         except _GaveUpError as error:
             status, content, parsed, reason = "failed", "", None, str(error)
+        except LLMError as error:
+            # What the client raised may repeat the key, and a traceback would show it.
+            raise error from None
         return Answer(
             content,
             status=status,  # type: ignore[arg-type]
@@ -112,9 +118,12 @@ class Chat:
         for _turn in range(2):
             choice = self._attempts(prompt, messages, spent)
             content = choice.message.content or ""
+            if self._key and self._key in content:
+                content = content.replace(self._key, "…")
             refusal = getattr(choice.message, "refusal", None)
             if refusal or choice.finish_reason == "content_filter":
-                return "refusal", content, None, refusal or "the server's content filter stopped the answer"
+                said = self._scrubbed(refusal or "the server's content filter stopped the answer")
+                return "refusal", content, None, said
             if prompt.check is None and content.strip():
                 return "ok", content, None, ""
             try:
@@ -141,7 +150,7 @@ class Chat:
                 completion = self.client.chat.completions.create(model=self.name, **asked)
                 choice = _first_choice(completion)
             except openai.APIStatusError as error:
-                if self.dialect.learn(asked, error.status_code, _complaint(error)):
+                if self.dialect.learn(asked, error.status_code, self._complaint(error)):
                     continue
                 reason, wait = self._judge(error)
             except openai.APITimeoutError:
@@ -150,7 +159,10 @@ class Chat:
             except openai.APIConnectionError as error:
                 reason, wait = self._disconnected(error), None
             except (openai.APIResponseValidationError, _NoCompletionError, ValueError) as error:
-                reason, wait = f"the server's reply is no chat completion: {str(error)[:120]}", None
+                reason, wait = (
+                    f"the server's reply is no chat completion: {self._scrubbed(error)[:120]}",
+                    None,
+                )
                 self._note_failure(reason)
             else:
                 self._note_success()
@@ -161,9 +173,15 @@ class Chat:
             self._sleep(wait if wait is not None else self._backoff(attempt))
             attempt += 1
 
+    def _complaint(self, error: openai.APIStatusError) -> str:
+        return self._scrubbed(_complaint(error))
+
+    def _scrubbed(self, said: object) -> str:
+        return scrub(str(said), self._key)
+
     def _judge(self, error: openai.APIStatusError) -> tuple[str, float | None]:
         """A refusal worth another attempt: its reason, and the seconds the server asks to wait."""
-        code, complaint = error.status_code, _complaint(error)
+        code, complaint = error.status_code, self._complaint(error)
         reason = f"HTTP {code}: {complaint[:200]}"
         if 300 <= code < 400:
             raise LLMError(
@@ -192,7 +210,10 @@ class Chat:
 
     def _disconnected(self, error: openai.APIConnectionError) -> str:
         causes = _chain(error)
-        reason = next((str(c) for c in reversed(causes) if str(c)), "connection broken")
+        for cause in causes:
+            if isinstance(cause, LLMError):  # raised below the client, such as by an audit that cannot write
+                raise cause
+        reason = self._scrubbed(next((str(c) for c in reversed(causes) if str(c)), "connection broken"))
         if any(type(cause).__name__ == "ConnectError" for cause in causes):
             with self._lock:
                 self._refused += 1

@@ -23,7 +23,16 @@ from annoloop.llm.answers import (
 )
 from annoloop.llm.chat import Chat, checked
 from annoloop.llm.dialect import dialect_of
-from annoloop.llm.endpoint import Endpoint, api_key, check_reach, open_client, resolve
+from annoloop.llm.endpoint import (
+    Endpoint,
+    OnOpen,
+    OnSend,
+    allowed_endpoint,
+    api_key,
+    asking_about,
+    open_client,
+    resolve,
+)
 from annoloop.llm.engine import ask_all
 from annoloop.llm.local import (
     CONTEXT,
@@ -105,8 +114,17 @@ class OpenAIModel:
     own way: answers as they arrive, each with its status.
     """
 
-    def __init__(self, settings: ModelSettings, *, cache: AnswerCache | None = None) -> None:
+    def __init__(
+        self,
+        settings: ModelSettings,
+        *,
+        cache: AnswerCache | None = None,
+        on_open: OnOpen | None = None,
+        on_send: OnSend | None = None,
+    ) -> None:
         self.settings = settings
+        self.on_open = on_open
+        self.on_send = on_send
         self.cache: AnswerCache = cache if cache is not None else MemoryCache()
         self._cache_lock = threading.Lock()
         self._identity: str | None = None
@@ -123,7 +141,8 @@ class OpenAIModel:
             return self.settings.workers
         if self.settings.embedded:
             return 1
-        return 4 if resolve(self.settings.base_url).reach == "loopback" else 16
+        look_up = self.settings.allow_remote != "loopback"
+        return 4 if resolve(self.settings.base_url, look_up=look_up).reach == "loopback" else 16
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -159,9 +178,7 @@ class OpenAIModel:
         if self.settings.embedded:
             embedded_weights(self.settings.name)
             return None
-        endpoint = resolve(self.settings.base_url)
-        check_reach(endpoint, self.settings.allow_remote)
-        return endpoint
+        return allowed_endpoint(self.settings.base_url, self.settings.allow_remote)
 
     def ask_all(self, questions: Iterable[tuple[T, Prompt]]) -> Iterator[tuple[T, Answer]]:
         """Answers in any order, the kept ones at no cost; each new one is kept before it is yielded.
@@ -187,35 +204,48 @@ class OpenAIModel:
         chat = self._open(workers)
 
         def ask(prompt: Prompt) -> Answer:
-            return self._kept(prompt) or self._keep(prompt, chat.ask(prompt))
+            kept = self._kept(prompt)
+            if kept is not None:
+                return kept
+            with asking_about(self._about(prompt)):
+                return self._keep(prompt, chat.ask(prompt))
 
         try:
             yield from ask_all(questions, ask, workers=workers, stop=chat.stop, on_abandon=chat.client.close)
         finally:
             chat.client.close()
 
+    def _about(self, prompt: Prompt) -> Mapping[str, Any]:
+        """What is recorded of a question beside its address."""
+        if self.on_send is None:
+            return {}
+        told = {"model": self.settings.label, "key": self.key(prompt), "characters": len(prompt)}
+        return {**told, **prompt.about}
+
     def _open(self, workers: int) -> Chat:
         settings = self.settings
         timeout = settings.timeout or (300.0 if settings.embedded else 60.0)
         if settings.embedded:
             server = embedded_server(settings.name)
-            endpoint, name = resolve(server.base_url), server.model_path.stem
+            endpoint, name = allowed_endpoint(server.base_url, "loopback"), server.model_path.stem
             key: str | None = server.key
             address = f"the local model's process ({server.base_url})"
         else:
-            endpoint = resolve(settings.base_url)
+            endpoint = allowed_endpoint(settings.base_url, settings.allow_remote)
+            if self.on_open is not None:
+                self.on_open(endpoint.reach)
             name = str(settings.name)
             key = api_key(endpoint, settings.api_key_env)
             address = settings.base_url
-        check_reach(endpoint, settings.allow_remote)
         return Chat(
-            open_client(endpoint, key=key, timeout=timeout, workers=workers),
+            open_client(endpoint, key=key, timeout=timeout, workers=workers, on_send=self.on_send),
             name=name,
             address=address,
             parameters=self.parameters,
             dialect=dialect_of(self.identity, name),
             retries=settings.retries,
             workers=workers,
+            key=key,
         )
 
     def _kept(self, prompt: Prompt) -> Answer | None:

@@ -11,11 +11,12 @@ from annoloop.project import Project
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import ModelSource, Source, latest_model
 from annoloop.steps.suggest import suggestions
+from annoloop.steps.vote import disagreements, voters
 from annoloop.types import Example, Round, Task
 
 BLIND_ROUND = 0
 RANKED_TEXTS = 2_000
-"""Pool texts that a model of spans reads before it says which it doubts most."""
+"""Pool texts that a model of spans reads before it says which it doubts most, or that are voted on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,9 @@ def open_round(
     if not tasks:
         pool = _answerable(_unasked(project), known)
         on_progress(f"choosing the texts of round {number}", 0, 0)
-        chosen = _choose(project, number, pool, batch=batch, model=model, strategy=strategy)
+        chosen = _choose(
+            project, number, pool, batch=batch, model=model, strategy=strategy, on_progress=on_progress
+        )
         tasks = _tasks(project, number, chosen, source, on_progress)
         store.add_tasks(tasks)
     record = Round(number, strategy, seed, tuple(task.task_hash for task in tasks))
@@ -99,6 +102,8 @@ def _strategy(project: Project, model: ModelSource | None) -> str:
     from annoloop.selection.strategies import strategy_for
 
     wanted = strategy_for(project.scheme, project.settings.selection.strategy)
+    if wanted == "disagreement":
+        return wanted if len(voters(project)) > 1 else "random"
     # Spans are ranked by the model's own doubt; before the first model there is none.
     return "random" if project.scheme.has_spans and model is None else wanted
 
@@ -111,6 +116,7 @@ def _choose(
     batch: int,
     model: ModelSource | None,
     strategy: str,
+    on_progress: OnProgress,
 ) -> list[Example]:
     import numpy as np
 
@@ -120,12 +126,18 @@ def _choose(
     if not pool:
         return []
     rng = np.random.default_rng([project.settings.training.seed, number])
-    if project.scheme.has_spans and len(pool) > RANKED_TEXTS:
+    if (project.scheme.has_spans or strategy == "disagreement") and len(pool) > RANKED_TEXTS:
         # A model reads its whole candidate list each round; a sample by lot keeps the choice fair.
         pool = sorted(pool, key=lambda eg: eg.input_hash)
         pool = [pool[i] for i in rng.choice(len(pool), RANKED_TEXTS, replace=False)]
     proxy = Proxy([eg.text for eg in pool])
-    probabilities = None if strategy == "random" else _probabilities(project, pool, proxy, model)
+    probabilities: Any = None
+    if strategy == "disagreement":
+        apart = disagreements(project, pool, on_progress=on_progress)
+        # Where only one votes nobody differs.
+        probabilities = np.asarray([value or 0.0 for value in apart], dtype=np.float64)
+    elif strategy != "random":
+        probabilities = _probabilities(project, pool, proxy, model)
     chosen = select(
         strategy,
         [eg.input_hash for eg in pool],

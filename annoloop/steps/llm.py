@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,13 +12,17 @@ from annoloop.corpus.read import BadRow, Row, read_rows
 from annoloop.errors import BlindnessError, FormatError
 from annoloop.hashing import input_hash
 from annoloop.project import Project
+from annoloop.steps.agreement import refuse_without
+from annoloop.steps.audit import AuditFile
 from annoloop.steps.guidelines import read_guidelines
+from annoloop.steps.redaction import redaction_of
 from annoloop.steps.sources import Said
 from annoloop.store.rows import annotation_from_json, annotation_to_json, dump
 from annoloop.types import Example
 
 if TYPE_CHECKING:
     from annoloop.llm.annotate import Labelled
+    from annoloop.llm.endpoint import Reach
 
 Purpose = Literal["suggest", "dev", "held_out", "annotate", "compare", "terms"]
 """What a text is asked about for, as the ledger tells it."""
@@ -59,7 +63,6 @@ class LLMSource:
         from annoloop.llm.annotate import annotate
 
         project = self.project
-        _before_asking(self, examples)
         results = annotate(
             examples,
             scheme=project.scheme,
@@ -69,17 +72,23 @@ class LLMSource:
             cache=project.store.answers_kept(run=self.run, purpose=self.purpose, round=self.round),
             guidelines=self.guidelines,
             lang=project.settings.project.lang,
+            redactor=redaction_of(project).redactor,
+            on_open=_agreed(self, examples),
+            on_send=AuditFile(project.folder / project.settings.privacy.audit, run=self.run),
         )
         by_hash = {eg.input_hash: eg for eg in examples}
         for result in results:
             yield by_hash[result.input_hash], result.annotation, _detail(result)
 
 
-def _before_asking(source: LLMSource, examples: Sequence[Example]) -> None:
-    """What has to be true before these texts may be asked about: called before anything is sent.
+def _agreed(source: LLMSource, examples: Sequence[Example]) -> Callable[[Reach], None]:
+    """What is called before a server is opened for these texts: it refuses a public one without consent."""
 
-    Some of the answers may be kept already. Whoever refuses raises LLMError; nothing is sent then.
-    """
+    def refuse(reach: Reach) -> None:
+        if reach == "public":
+            refuse_without(source.project, source.config, examples)
+
+    return refuse
 
 
 def _detail(result: Any) -> dict[str, Any]:
@@ -213,7 +222,7 @@ def source_of(
     shown = shown_examples(project, config) if few_shot is None else tuple(few_shot)
     told = _guidelines(project, config)
     shaped = [
-        _shaping(config, told),
+        _shaping(config, told, redaction_of(project).version),
         identity(config, project.scheme, lang=lang),
         lang,
         project.scheme.labels,
@@ -232,7 +241,7 @@ def source_of(
     )
 
 
-def _shaping(config: Mapping[str, Any], guidelines: str | None) -> dict[str, Any]:
+def _shaping(config: Mapping[str, Any], guidelines: str | None, redaction: str = "") -> dict[str, Any]:
     """What of an `[llm]` block shapes the answers, and so their key.
 
     A key that joins the settings later belongs here only where somebody has set it: answers kept before
@@ -246,6 +255,8 @@ def _shaping(config: Mapping[str, Any], guidelines: str | None) -> dict[str, Any
     if not model.get("extra_body"):
         model.pop("extra_body", None)
     shaped["model"] = {key: value for key, value in model.items() if key not in _NOT_SHAPING}
+    if redaction:
+        shaped["redaction"] = redaction
     return {**shaped, "guidelines": input_hash(guidelines)} if guidelines else shaped
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from annoloop.project import Project
     from annoloop.rules.matcher import Match, Rules
     from annoloop.training.predict import Prediction
-    from annoloop.types import LabelScheme
+    from annoloop.types import Annotation, LabelScheme
 
 Language = Literal["en", "de"]
 LONGEST = 500
@@ -28,6 +28,9 @@ WORDS: dict[Language, dict[str, str]] = {
         "not_found": "not found in the text: {quotes}",
         "overlap": "left out because it overlaps another: {quotes}",
         "more": "… and {count} more",
+        "vote": "{who}: {said}",
+        "nothing": "nothing",
+        "not_read": "has not read the text",
     },
     "de": {
         "quote": "„{said}“",
@@ -38,6 +41,9 @@ WORDS: dict[Language, dict[str, str]] = {
         "not_found": "nicht im Text gefunden: {quotes}",
         "overlap": "weggelassen, weil es sich mit anderem überschneidet: {quotes}",
         "more": "… und {count} weitere",
+        "vote": "{who}: {said}",
+        "nothing": "nichts",
+        "not_read": "hat den Text nicht gelesen",
     },
 }
 
@@ -98,6 +104,21 @@ def of_llm(text: str, detail: Mapping[str, Any], language: Language) -> str:
     room = LONGEST - sum(len(note) + 1 for note in notes)
     own = str(detail.get("reason") or "").splitlines()
     return "\n".join(line for line in (_joined(own, words, room=room), *notes) if line)
+
+
+def of_votes(text: str, votes: Sequence[tuple[str, Annotation | None]], language: Language) -> str:
+    """Who said what: a line a voter; its annotation is None where it has not read the text."""
+    words = WORDS[language]
+    lines = []
+    for who, annotation in votes:
+        if annotation is None:
+            said = words["not_read"]
+        else:
+            quotes = [(_clip(text[s.start : s.end], _QUOTE), s.label) for s in annotation.spans]
+            shown = [f"{words['quote'].format(said=quote)} {label}" for quote, label in quotes]
+            said = ", ".join([*annotation.labels, *shown]) or words["nothing"]
+        lines.append(words["vote"].format(who=_clip(who, _QUOTE), said=said))
+    return _joined(lines, words)
 
 
 def honest_score(value: Any) -> float | None:

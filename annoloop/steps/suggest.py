@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from annoloop.evaluation.gate import RulesVerdict, rules_suffice
 from annoloop.evaluation.scores import score
 from annoloop.project import Project
-from annoloop.steps.llm import LLMSource, llm_source
+from annoloop.steps.llm import ImportedSource, LLMSource, llm_source
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.reasons import LONGEST, honest_score, language_of, of_llm
-from annoloop.steps.sources import ModelSource, RulesSource, Source, ask_source, latest_model, rules_source
-from annoloop.types import Example, Gold, Scores, Suggestion
+from annoloop.steps.sources import (
+    ModelSource,
+    RulesSource,
+    Source,
+    ask_source,
+    latest_model,
+    rules_source,
+)
+from annoloop.steps.vote import judge
+from annoloop.types import Annotation, Example, Gold, Scores, Suggestion
 
 LLM_DEV_TEXTS = 40
 """Dev texts that the LLM is asked about: enough to tell a useful source from a useless one."""
@@ -30,6 +38,10 @@ def score_on_dev(
         said = {name: found for name, (found, _) in kept.items() if found is not None}
     else:
         said = ask_source(project, source, examples, on_progress=on_progress)
+    return _score(project, gold, said)
+
+
+def _score(project: Project, gold: Sequence[Gold], said: Mapping[str, Annotation]) -> Scores:
     return score(project.scheme, gold, said, seed=project.settings.training.seed)
 
 
@@ -43,7 +55,8 @@ def judge_rules(project: Project, source: RulesSource) -> tuple[Scores, RulesVer
 def best_source(project: Project, *, on_progress: OnProgress = silent) -> tuple[Source | None, str]:
     """The source of suggestions that is best on dev, with the reason in one line; None where all score 0.
 
-    All are compared on the same texts: a few, drawn by hash, so that asking an LLM stays cheap.
+    All are compared on the same texts: a few, drawn by hash, so that asking an LLM stays cheap. The vote of
+    all is one of them where it is better than each of its voters on the dev texts that they have read.
     """
     gold = sorted(project.dev_gold(), key=lambda item: item.example.input_hash)
     candidates: list[Source | None] = [rules_source(project), latest_model(project), _suggesting_llm(project)]
@@ -51,13 +64,20 @@ def best_source(project: Project, *, on_progress: OnProgress = silent) -> tuple[
     few = gold[:LLM_DEV_TEXTS]
     if not any(isinstance(source, LLMSource) for source in sources):
         few = gold
-    tried = [
+    tried: list[tuple[float, Source]] = [
         (score_on_dev(project, source, few, on_progress=on_progress).score or 0.0, source)
         for source in sources
     ]
     if not tried:
         return None, "no rules, no LLM and no model yet: the batch is asked without suggestions"
     listed = ", ".join(f"{source.name} {value:.3f}" for value, source in tried)
+    judged = judge(project, on_progress=on_progress) if project.settings.voting.use == "auto" else None
+    if judged is not None and judged.better:
+        tried.append((_score(project, few, judged.said).score or 0.0, judged.source))
+        listed += f", {judged.source.name} {tried[-1][0]:.3f}"
+    elif judged is not None:
+        value, alone = judged.voted.score or 0.0, judged.single.score or 0.0
+        listed += f" ({judged.source.name} is no better than {judged.best.name}: {value:.3f} to {alone:.3f})"
     value, best = max(tried, key=lambda pair: pair[0])
     if value == 0:
         return None, f"no source finds anything on {len(few)} dev texts ({listed}): no suggestions"
@@ -69,7 +89,8 @@ def suggestions(
 ) -> dict[str, Suggestion]:
     """What the expert sees of a source before deciding, by input hash; texts it failed on are absent.
 
-    The score is the model's own for what it is least sure of; rules and LLMs state none, and none is made up.
+    The score is the model's own for what it is least sure of, or a vote's, calibrated on dev; rules and LLMs
+    state none, and none is made up.
     """
     said = ask_source(project, source, examples, on_progress=on_progress)
     kept = project.store.predictions(source.key, hashes=list(said))
@@ -81,7 +102,7 @@ def suggestions(
             continue
         _, detail = kept.get(example.input_hash, (None, {}))
         reason = str(detail.get("reason") or "")
-        if source.approach == "llm":
+        if isinstance(source, LLMSource | ImportedSource):
             reason = of_llm(example.text, detail, language)
         score = honest_score(detail.get("score"))
         made[example.input_hash] = Suggestion(annotation, score, source.name, reason[:LONGEST])

@@ -1,8 +1,16 @@
 // Every word that the page says, in German.
 
+const voters = { rules: "Regeln", LLM: "LLM", model: "Modell" };
+
 /** A source's name; that of an LLM stays as it is. */
 const named = (source) =>
-  source === "rules" ? "Regeln" : source.replace(/^model of round (\d+)$/, "Modell der Runde $1");
+  source === "rules"
+    ? "Regeln"
+    : source
+        .replace(/^model of round (\d+)$/, "Modell der Runde $1")
+        .replace(/^vote of (((rules|LLM|model)(, | and |$))+)$/, (_, names) =>
+          `Abstimmung von ${names.replace(" and ", " und ").replace(/rules|LLM|model/g, (name) => voters[name])}`,
+        );
 
 export const de = {
   progress: (done, all) => `${done} von ${all} fertig`,

@@ -15,6 +15,7 @@ from annoloop.review.pages.entry import plain
 from annoloop.review.pages.frame import Visit
 from annoloop.review.pages.told import in_words, told, told_words
 from annoloop.review.pages.upload import show_outlook, upload
+from annoloop.steps.consent import give, needed
 from annoloop.steps.labels import can_undo, undo_labels
 from annoloop.types import KINDS
 
@@ -95,6 +96,9 @@ WORDS = {
         "long": "This label is longer than 100 characters: {about}",
         "twice": "This label is there twice: {about}",
         "character": "A label cannot hold or begin with {about}",
+        "agree": "I agree that texts of this project are sent to {address}, a public address. {masked}",
+        "masked": "Masked before that: {what}.",
+        "unmasked": "Nothing in them is masked.",
         "kind_fixed": "The kind cannot change any more, since there are answers to it.",
     },
     "de": {
@@ -149,6 +153,10 @@ WORDS = {
         "long": "Dieses Label ist länger als 100 Zeichen: {about}",
         "twice": "Dieses Label steht zweimal da: {about}",
         "character": "Ein Label darf nicht enthalten oder beginnen mit {about}",
+        "agree": "Ich stimme zu, dass Texte dieses Projekts an {address} gesendet werden, eine öffentliche "
+        "Adresse. {masked}",
+        "masked": "Vorher unkenntlich gemacht: {what}.",
+        "unmasked": "Darin wird nichts unkenntlich gemacht.",
         "kind_fixed": "Die Art lässt sich nicht mehr ändern, weil es schon Antworten gibt.",
     },
 }
@@ -347,13 +355,30 @@ def _batch(visit: Visit, was_running: bool) -> None:
     elif now is not None and now.message:
         st.info(plain(in_words(now.message, visit.lang)))
     name = say("next" if project.store.answer_count() else "begin")
-    if st.button(name, type="primary", key="start.begin", disabled=not outlook(project).can_begin):
+    agreed = _agreed(visit)
+    ready = outlook(project).can_begin and agreed
+    if st.button(name, type="primary", key="start.begin", disabled=not ready):
         try:
+            give(project, by=visit.who)
             work.start(project.folder)
         except AnnoloopError as error:
             st.error(plain(told(error, visit.lang)))
             return
         st.rerun()
+
+
+def _agreed(visit: Visit) -> bool:
+    """Whether texts may go where the LLM is; where nobody has agreed to it yet, asks this person."""
+    say = visit.words(WORDS)
+    try:
+        terms = needed(visit.project)
+    except AnnoloopError as error:
+        st.error(plain(told(error, visit.lang)))
+        return False
+    if terms is None:
+        return True
+    masked = say("masked", what=plain(", ".join(terms.masked))) if terms.masked else say("unmasked")
+    return st.checkbox(say("agree", address=plain(terms.address), masked=masked), key="start.agree")
 
 
 def _nothing() -> None:

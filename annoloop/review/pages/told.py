@@ -18,6 +18,11 @@ _PLACES = (
         "unter „Start“ die nächste Runde beginnen",
     ),
     (r"annoloop add|--split", "add more texts on Texts", "unter „Texte“ weitere Texte hinzufügen"),
+    (
+        r"--yes",
+        "agree to it on Start, or ask whoever runs this page",
+        "unter „Start“ zustimmen, oder die Person fragen, die diese Seite betreibt",
+    ),
     (r"--text-column|--label-column", "choose another column", "eine andere Spalte wählen"),
     (r"", "ask whoever runs this page", "die Person fragen, die diese Seite betreibt"),
 )
@@ -50,6 +55,12 @@ _GERMAN = (
     (
         r"it ended without a word, as when the machine was switched off",
         "er endete ohne ein Wort, wie wenn der Rechner ausgeschaltet wird",
+    ),
+    (
+        r"up to (\d+) texts \((\d+) characters(?:, about ([\d.]+) in money)?\) would be sent to (.+), "
+        r"a public address \((.+)\), and nobody has agreed to that yet: nothing was sent",
+        r"Bis zu \1 Texte (\2 Zeichen) gingen an \4, eine öffentliche Adresse (\5), und dem hat noch niemand "
+        r"zugestimmt: Es wurde nichts gesendet",
     ),
     (r"(.+) holds no texts", r"\1 enthält keine Texte"),
     (
