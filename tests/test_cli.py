@@ -147,6 +147,7 @@ def on_a_project(folder):
         ("apply", folder, texts, folder.parent / "out.jsonl"),
         ("rules", "check", folder),
         ("llm", "import", folder, texts),
+        ("llm", "compare", folder),
         ("review", folder, "--no-browser"),
     ]
 

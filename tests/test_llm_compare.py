@@ -252,6 +252,21 @@ def run(monkeypatch, capsys, *arguments):
     return (code, *capsys.readouterr())
 
 
+def test_nothing_goes_to_a_public_address_that_nobody_agreed_to(project, server, monkeypatch, capsys):
+    cfg = project.folder / "annoloop.cfg"
+    cfg.write_text(f'{cfg.read_text(encoding="utf8")}\n[privacy]\nallow_remote = "public"\n', encoding="utf8")
+    away = variant(project, "away", '[llm.model]\nbase_url = "https://203.0.113.7/v1"\nname = "x"\n')
+    code, out, _ = run(monkeypatch, capsys, "llm", "compare", project.folder, away, "--limit", 2)
+    assert code == 1 and "nobody has agreed" in out and "--yes" in out
+    asked = []
+    monkeypatch.setattr(
+        "annoloop.cli.consent.ask", lambda _project, yes, *, config: asked.append((yes, config))
+    )
+    run(monkeypatch, capsys, "llm", "compare", project.folder, away, "--limit", 2, "--yes")
+    assert [yes for yes, _ in asked] == [True, True]
+    assert [config and config["model"]["base_url"] for _, config in asked] == [None, "https://203.0.113.7/v1"]
+
+
 def test_the_command(project, server, monkeypatch, capsys):
     good, away = model(project, "good"), variant(project, "away", "[llm.model]\nbase_url = null\n")
     away.write_text('[llm.model]\nbase_url = "https://203.0.113.7/v1"\n', encoding="utf8")
@@ -270,3 +285,72 @@ def test_the_command(project, server, monkeypatch, capsys):
     assert code == 0 and "4 pool texts answered by project, bad" in out and "Tournament" in out
     code, _, err = run(monkeypatch, capsys, *compare, "--pool", 4, "--adopt", "good")
     assert code != 0 and "--pool" in err
+
+
+MINE = """{# version 3 #}
+{% block system %}Sortiere: {{ labels | join(", ") }}.{% endblock %}
+{% block question %}Größe 👍 {{ text }}{% endblock %}
+{% block repair %}Noch einmal: {{ reason }}{% endblock %}
+"""
+
+
+def mine(project: Project, words: str = MINE, name: str = "mine.jinja"):
+    (project.folder / "prompts").mkdir(exist_ok=True)
+    (project.folder / "prompts" / name).write_text(words, encoding="utf8")
+    task = f'[llm.task]\ntemplate = "prompts/{name}"\n'
+    return read_variants(project, [variant(project, "worded", task)])
+
+
+def test_prompts_of_ones_own_have_a_version_by_their_words(project, server):
+    first = compare_variants(project, mine(project), limit=3).rows[1]
+    assert server.history[-1]["messages"][0]["content"] == f"Sortiere: {', '.join(LABELS)}."
+    assert all(turn.startswith("Größe 👍 ") for turn in server.asked()[-3:])
+    assert "prompt mine-3-" in first.version
+    again = compare_variants(project, mine(project), limit=3).rows[1]
+    assert again.key == first.key
+    # The number was forgotten, the words were not.
+    changed = compare_variants(project, mine(project, MINE.replace("Sortiere", "Ordne")), limit=3).rows[1]
+    assert changed.key != first.key and changed.version != first.version
+    assert server.history[-1]["messages"][0]["content"].startswith("Ordne")
+    asked = len(server.history)
+    assert compare_variants(project, mine(project, MINE, "mine.jinja"), limit=3).rows[1] == first
+    assert len(server.history) == asked
+
+
+def test_a_prompt_of_ones_own_is_adopted_with_its_file(project):
+    variants = mine(project)
+    baseline = adopt(project, variants, compare_variants(project, variants), "worded")
+    adopted = Project.open(project.folder)
+    assert adopted.settings.llm.task["template"] == "prompts/mine.jinja"
+    assert llm_source(adopted).key == baseline.key and baseline_of_record(adopted)["in_force"]
+    mine(adopted, MINE.replace("Sortiere", "Ordne"))
+    assert not baseline_of_record(adopted)["in_force"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("no version", "has no version"),
+        ("{# version 1 #}\n{% block system %}{% endblock %}", "no block 'question'"),
+        (MINE.replace("{{ text }}", "{{ text"), "line 3"),
+        (MINE.replace("{{ text }}", "{{ texts }}"), "texts"),
+        (MINE.replace("{{ text }}", "{{ text.__class__.__mro__ }}"), "unsafe"),
+    ],
+)
+def test_a_wrong_prompt_fails_alone_and_by_name(project, server, words, said):
+    own, row = compare_variants(project, mine(project, words), limit=2).rows
+    assert own.scores is not None and row.scores is None
+    assert "mine.jinja" in row.problem and said in row.problem
+    assert len(server.history) == 2, "nothing was sent"
+
+
+def test_a_prompt_lies_in_the_project(project):
+    (project.folder.parent / "away.jinja").write_text(MINE, encoding="utf8")
+    task = variant(project, "away", '[llm.task]\ntemplate = "../away.jinja"\n')
+    with pytest.raises(LLMError, match="not in the project folder"):
+        read_variants(project, [task])
+    gone = variant(project, "gone", '[llm.task]\ntemplate = "gone.jinja"\n')
+    assert (
+        "gone.jinja cannot be read"
+        in compare_variants(project, read_variants(project, [gone])).rows[1].problem
+    )

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from annoloop.cli import consent
 from annoloop.cli.console import narrating, print_json
 from annoloop.cli.options import AsJson, ProjectFolder
 
@@ -35,6 +36,7 @@ def compare(
             help="Have N pool texts answered instead, for the page Tournament: no gold needed.",
         ),
     ] = None,
+    yes: consent.Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Prompts and models against the project's LLM on dev gold: score, cost, time, failures."""
@@ -45,6 +47,8 @@ def compare(
         raise typer.BadParameter("--pool scores nothing, so it goes with neither --adopt nor --limit")
     opened = Project.open(project)
     read = llm_compare.read_variants(opened, variants or ())
+    for config in (None, *(one.config for one in read)):
+        consent.ask(opened, yes, config=config)
     with narrating(to_stderr=as_json) as narrator, opened.exclusive("compare LLMs"):
         if pool is not None:
             answers = llm_compare.ask_pool(opened, read, pool, on_progress=narrator.progress)

@@ -12,7 +12,7 @@ from annoloop.llm.answers import AnswerCache, LLMResult, Prompt
 from annoloop.llm.asking import OWN_TASKS, make_question, result_of
 from annoloop.llm.endpoint import REACHES, OnOpen, OnSend, check_answers
 from annoloop.llm.model import ModelSettings, OpenAIModel, model_settings
-from annoloop.llm.prompting import version_number
+from annoloop.llm.prompting import is_own_template, own_version, version_number
 from annoloop.llm.questions import CategoryQuestion, Question, Shot, SpanQuestion
 from annoloop.llm.redact import Masking, Redactor
 from annoloop.types import Annotation, DevGold, Example, Gold, GoldSet, HeldOutGold, LabelScheme, PoolGold
@@ -133,7 +133,10 @@ def describe(config: Mapping[str, Any], scheme: LabelScheme, *, lang: str = "en"
     if template is None:
         return f"{_model_name(config)}, prompt {config['task']['@llm_tasks']}"
     task = "annoloop.NER.v1" if scheme.has_spans else "annoloop.TextCat.v1"
-    prompt = f"{task}/{template.rsplit('.', 1)[1]}-{version_number(template)}"
+    own = is_own_template(template)
+    prompt = (
+        own_version(template) if own else f"{task}/{template.rsplit('.', 1)[1]}-{version_number(template)}"
+    )
     return f"{_model_name(config)}, prompt {prompt}{' with reasons' * bool(config.get('include_reason'))}"
 
 
@@ -142,6 +145,8 @@ def identity(config: Mapping[str, Any], scheme: LabelScheme, *, lang: str = "en"
     template = _template(config, scheme, lang)
     if template is None:
         return describe(config, scheme, lang=lang)
+    if is_own_template(template):
+        return f"{_model_name(config)}, prompt {own_version(template)}"
     number = version_number(template)
     return f"{_model_name(config)}, prompt {template}{f'-{number}' if number > 1 else ''}"
 
@@ -157,6 +162,8 @@ def _template(config: Mapping[str, Any], scheme: LabelScheme, lang: str) -> str 
     task = config.get("task") or {}
     if task.get("@llm_tasks", "auto") not in OWN_TASKS:
         return None
+    if task.get("template"):
+        return str(task["template"])
     lang = str(task.get("lang") or lang)
     return (SpanQuestion if scheme.has_spans else CategoryQuestion)(scheme, lang).version
 

@@ -41,14 +41,15 @@ def make_question(
         raise LLMError(
             f"llm -> task: {wanted} does not fit a project of kind {scheme.kind}", hint=f"use {fits}"
         )
-    known = {"lang", "style", "closed_quotes"} if scheme.has_spans else {"lang"}
+    known = {"lang", "template"} | ({"style", "closed_quotes"} if scheme.has_spans else set())
     unknown = sorted(set(options) - known)
     if unknown:
         raise LLMError(f"llm -> task -> {unknown[0]}: unknown", hint=f"known: {', '.join(sorted(known))}")
     lang = str(options.get("lang") or lang)
     most = EMBEDDED_MOST if embedded else None
+    template = str(options.get("template") or ("ner.v1" if scheme.has_spans else "textcat.v1"))
     if not scheme.has_spans:
-        return CategoryQuestion(scheme, lang, few_shot, guidelines, most, include_reason)
+        return CategoryQuestion(scheme, lang, few_shot, guidelines, most, include_reason, template)
     style = options.get("style") or ("by_label" if embedded else "entities")
     if style not in ("entities", "by_label"):
         raise LLMError(f"llm -> task -> style: {style!r} is not one of entities, by_label")
@@ -61,6 +62,7 @@ def make_question(
         closed=closed_quotes(lang) if options.get("closed_quotes") else None,
         most=most,
         include_reason=include_reason,
+        template=template,
     )
 
 

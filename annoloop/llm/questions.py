@@ -100,7 +100,7 @@ class SpanQuestion:
     `style` "entities" asks for quote, label and occurrence; "by_label" for a list of quotes under each label,
     which a small model answers faster and better. `closed` gives for a text the only quotes allowed, or None.
     `most` limits the quotes in the schema, for servers that enforce such limits. `include_reason` asks why:
-    for every quote, or with "by_label" once a text.
+    for every quote, or with "by_label" once a text. `template` is the prompt: a task's name, or a path.
     """
 
     scheme: LabelScheme
@@ -111,12 +111,13 @@ class SpanQuestion:
     closed: Callable[[str], list[str] | None] | None = None
     most: int | None = None
     include_reason: bool = False
+    template: str = "ner.v1"
     _fixed: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def version(self) -> str:
         """E.g. "ner.v1.de"."""
-        return template_version("ner.v1", self.lang)
+        return template_version(self.template, self.lang)
 
     def prompt(self, text: str) -> Prompt:
         """Instruction, the few-shot examples as turns, the text; the schema of the answer beside it."""
@@ -246,7 +247,8 @@ def _list(value: Any) -> list[Any]:
 class CategoryQuestion:
     """Which category fits a text, or which ones where the scheme is not exclusive.
 
-    `include_reason` asks why; `most` is not None for servers that enforce limits on lengths.
+    `include_reason` asks why; `most` is not None for servers that enforce limits on lengths. `template` is
+    the prompt: the name of a task's, or a path.
     """
 
     scheme: LabelScheme
@@ -255,12 +257,13 @@ class CategoryQuestion:
     guidelines: str | None = None
     most: int | None = None
     include_reason: bool = False
+    template: str = "textcat.v1"
     _fixed: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def version(self) -> str:
         """E.g. "textcat.v1.en"."""
-        return template_version("textcat.v1", self.lang)
+        return template_version(self.template, self.lang)
 
     def prompt(self, text: str) -> Prompt:
         """Instruction, the few-shot examples as turns, the text; the schema of the answer beside it."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
 from annoloop.corpus.read import BadRow, Row, read_rows
-from annoloop.errors import BlindnessError, FormatError
+from annoloop.errors import BlindnessError, FormatError, LLMError
 from annoloop.hashing import input_hash
 from annoloop.project import Project
 from annoloop.steps.agreement import refuse_without
@@ -110,10 +110,31 @@ class ImportedSource:
 
 
 def llm_config(project: Project) -> dict[str, Any]:
-    """The project's `[llm]` block as plain values, without annoloop's own key."""
+    """The project's `[llm]` block as plain values, without annoloop's own key; its prompt's file as a path.
+
+    Raises:
+        LLMError: the prompt's file does not lie in the project folder.
+    """
     block = project.settings.llm.model_dump()
     block.pop("examples")
+    if _has_own_prompt(block):
+        folder = project.folder.resolve()
+        path = (folder / block["task"]["template"]).resolve()
+        if not path.is_relative_to(folder):
+            raise LLMError(
+                f"llm -> task -> template: {path} is not in the project folder {folder}",
+                hint="a prompt lies in its project",
+            )
+        block["task"] = {**block["task"], "template": str(path)}
     return block
+
+
+def _has_own_prompt(config: Mapping[str, Any]) -> bool:
+    """Whether one of our tasks asks in words of the project; other tasks may have a key of that name too."""
+    from annoloop.llm.asking import OWN_TASKS
+
+    task = config.get("task") or {}
+    return bool(task.get("template")) and task.get("@llm_tasks", "auto") in OWN_TASKS
 
 
 def _guidelines(project: Project, config: Mapping[str, Any]) -> str | None:
@@ -248,6 +269,9 @@ def _shaping(config: Mapping[str, Any], guidelines: str | None, redaction: str =
     there was that setting go on counting.
     """
     shaped = {key: value for key, value in config.items() if key not in _NOT_SHAPING}
+    if _has_own_prompt(config):
+        # Its words count, by the version that describes it, and not where the file lies.
+        shaped["task"] = {key: value for key, value in config["task"].items() if key != "template"}
     for key in ("include_reason", "max_characters"):
         if not shaped.get(key):
             shaped.pop(key, None)
