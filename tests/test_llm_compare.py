@@ -268,8 +268,8 @@ def test_nothing_goes_to_a_public_address_that_nobody_agreed_to(project, server,
 
 
 def test_the_command(project, server, monkeypatch, capsys):
-    good, away = model(project, "good"), variant(project, "away", "[llm.model]\nbase_url = null\n")
-    away.write_text('[llm.model]\nbase_url = "https://203.0.113.7/v1"\n', encoding="utf8")
+    good = model(project, "good")
+    away = variant(project, "away", '[llm.model]\nbase_url = "https://203.0.113.7/v1"\n')
     compare = ("llm", "compare", project.folder, good)
     code, out, _ = run(monkeypatch, capsys, *compare)
     assert code == 0 and "dev texts, 2 variants tried" in out and "1.000" in out and "note: 2 were" in out
