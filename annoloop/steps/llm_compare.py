@@ -167,7 +167,8 @@ def compare_variants(
             rows.append(VariantRow(name, problem=source))
             continue
         try:
-            ask_source(project, source, [item.example for item in gold], on_progress=on_progress)
+            examples = [item.example for item in gold]
+            ask_source(project, source, examples, on_progress=_named(name, on_progress))
         except LLMError as error:
             rows.append(VariantRow(name, source.key, source.name, problem=str(error)))
             continue
@@ -208,6 +209,11 @@ def _sources(
         else:
             found += [(name, source)] if source is not None else []
     return found
+
+
+def _named(name: str, on_progress: OnProgress) -> OnProgress:
+    """Progress that says of which variant: two may have the same model and the same prompt."""
+    return lambda what, done, total: on_progress(f"{name}: {what}", done, total)
 
 
 def _measured(
@@ -317,7 +323,7 @@ def ask_pool(
             problems[name] = source
             continue
         try:
-            ask_source(project, source, chosen, on_progress=on_progress)
+            ask_source(project, source, chosen, on_progress=_named(name, on_progress))
         except LLMError as error:
             problems[name] = str(error)
         else:
