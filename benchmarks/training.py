@@ -55,6 +55,7 @@ from pathlib import Path
 from typing import Any
 
 from annoloop.hashing import input_hash
+from annoloop.rules.matcher import load_rules
 from annoloop.training.predict import load_model, predict
 from annoloop.training.train import MAKING, train
 from annoloop.types import Annotation, Counts, DevGold, Example, Gold, LabelScheme, PoolGold, Span, Split
@@ -107,9 +108,8 @@ def run(folder: Path, lang: str, arguments: argparse.Namespace) -> None:
         for part, split in (("train", "pool"), ("dev", "dev"), ("test", "held_out"))
     )
     scheme = scheme_of((*learn, *judge, *test))
-    patterns = next(
-        (p for p in (folder / "patterns.jsonl", folder.parent / "patterns.jsonl") if p.is_file()), None
-    )
+    places = (place / "patterns.jsonl" for place in (folder, folder.parent))
+    rules = next((load_rules(place, scheme=scheme, lang=lang) for place in places if place.is_file()), None)
     with tempfile.TemporaryDirectory() as out:
         made = train(
             PoolGold(learn),
@@ -119,7 +119,7 @@ def run(folder: Path, lang: str, arguments: argparse.Namespace) -> None:
             seed=arguments.seed,
             out=Path(out) / "model",
             recipes=arguments.recipe,
-            patterns=patterns,
+            patterns=rules.token_patterns() if rules else None,
             with_dev=arguments.with_dev,
             on_progress=lambda what, done, total: print(f"\r{what} {done}/{total}", end="", file=sys.stderr),
         )

@@ -146,6 +146,7 @@ def on_a_project(folder):
         ("export", folder, folder.parent / "out"),
         ("apply", folder, texts, folder.parent / "out.jsonl"),
         ("rules", "check", folder),
+        ("rules", "export", folder, folder / "out"),
         ("llm", "import", folder, texts),
         ("llm", "compare", folder),
         ("review", folder, "--no-browser"),

@@ -137,9 +137,9 @@ def test_a_wrong_pattern_is_named_by_its_field(project, line, said):
 
 
 def test_a_pattern_that_takes_for_ever_is_stopped_and_the_next_one_works(project, tmp_path):
-    long = [{"text": "a" * 60 + "b und der Lift", "label": "Aufzug"}] * 2
-    add(project, [write_rows(tmp_path / "long.jsonl", long)])
-    evil = json.dumps({"label": "Aufzug", "pattern": [{"TEXT": {"REGEX": "^(a+)+$"}}]})
+    long = [{"text": "a" * 3_000 + "b und der Lift", "label": "Aufzug"}] * 2
+    add(project, [write_rows(tmp_path / "long.jsonl", long)], split="pool")
+    evil = json.dumps({"label": "Aufzug", "pattern": [{"TEXT": {"REGEX": "^a*a*a*[cd]"}}]})
     with pytest.raises(FormatError, match="longer than 1 s"):
         try_pattern(project, evil, seconds=1)
     assert try_pattern(project, '{"label": "Aufzug", "pattern": "Lift"}').covered >= 1

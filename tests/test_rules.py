@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -246,3 +247,202 @@ def test_the_projects_patterns_and_examples_are_good(name):
     for part in ("examples.jsonl", "assets/train.jsonl", "assets/dev.jsonl", "assets/test.jsonl"):
         rows = list(read_rows(PROJECTS / name / part, scheme=scheme, lang=lang))
         assert rows and all(isinstance(row, Row) and row.complete for row in rows)
+
+
+def lines(tmp_path, *rows, **options):
+    return rules(tmp_path, *(json.dumps(row, ensure_ascii=False) for row in rows), **options)
+
+
+def line(label="BRAND", **keys):
+    return {"label": label, **keys}
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "said"),
+    [
+        ("fashion_brands", "479d8adab522", "ab2cb6ca82d5"),
+        ("customer_feedback_de", "3266721f38a7", "d6e6ab11cbe6"),
+    ],
+)
+def test_files_of_old_keep_their_version_and_say_what_they_said(name, version, said):
+    from annoloop.settings.load import load_settings
+
+    project = load_settings(PROJECTS / name).project
+    path = PROJECTS / name / "patterns.jsonl"
+    made = load_rules(path, scheme=project.scheme(), lang=project.lang)
+    rows = (PROJECTS / name / "assets" / "dev.jsonl").read_text(encoding="utf8").splitlines()
+    found = [(a.labels, a.spans) for a in made.predict(json.loads(row)["text"] for row in rows)]
+    assert made.version == version
+    assert hashlib.blake2b(repr(found).encode(), digest_size=6).hexdigest() == said
+
+
+def test_lists_of_phrases_stand_in_the_line_or_in_a_file_beside(tmp_path):
+    (tmp_path / "brands.txt").write_text("\ufeffAcne Studios\r\n\n  Levi's \n#vans\n", encoding="utf8")
+    inline = lines(tmp_path, line(phrases=["Acne Studios", "Levi's", "#vans"]))
+    made = lines(tmp_path, line(phrases="brands.txt"))
+    assert found(made, "Acne Studios, levi's and Levi's") == [("Acne Studios", "BRAND"), ("Levi's", "BRAND")]
+    assert found(made, "👍 #vans") == [("#vans", "BRAND")]
+    assert made.version == inline.version and made.patterns == inline.patterns
+    assert made.patterns[0].shown == '"Acne Studios" "Levi\'s" "#vans"'
+    (tmp_path / "brands.txt").write_text("Acne Studios\n", encoding="utf8")
+    assert lines(tmp_path, line(phrases="brands.txt")).version != inline.version
+
+
+def test_phrases_in_any_case_and_with_typing_errors(tmp_path):
+    any_case = lines(
+        tmp_path, line(pattern="Acne Studios", attr="LOWER"), line(phrases=["İpek"], attr="LOWER")
+    )
+    assert found(any_case, "ACNE studios; İPEK") == [("ACNE studios", "BRAND"), ("İPEK", "BRAND")]
+    fuzzy = lines(tmp_path, line(phrases=["Acne Studios", "Gap"], fuzzy=2))
+    assert found(fuzzy, "acne sttudios") == [("acne sttudios", "BRAND")]
+    assert found(fuzzy, "acnee studio") == [("acnee studio", "BRAND")]
+    # One edit for every four characters: "map" is no misspelt "Gap", and "aceen" is too far from "acne".
+    assert found(fuzzy, "map GAP aceen studios") == [("GAP", "BRAND")]
+
+
+def test_regexes_find_in_the_text_and_snap_to_tokens(tmp_path):
+    made = lines(tmp_path, line("PLACE", regex=r"m[üu]nch", flags="i"))
+    assert found(made, "👍 nach München!") == [("München", "PLACE")]
+    blanks = lines(tmp_path, line("PLACE", regex=r"\s+an der \w+\s*"))
+    assert found(blanks, "👍\r\n Frankfurt  an der Oder \n") == [("an der Oder", "PLACE")]
+    assert found(lines(tmp_path, line(regex=r"\s+|^|(?=x)")), " x \r\n") == []
+    assert found(lines(tmp_path, line(regex=r"b.b", flags="s")), "a b\nb c") == [("b\nb", "BRAND")]
+
+
+def test_of_rivals_the_higher_priority_wins_before_the_longer(tmp_path):
+    made = lines(
+        tmp_path,
+        line("PLACE", pattern="New York Shoes"),
+        line(pattern="York", priority=1),
+        line(pattern="New"),
+    )
+    assert found(made, "New York Shoes") == [("New", "BRAND"), ("York", "BRAND")]
+    topic = lines(
+        tmp_path,
+        line("light", pattern="dark"),
+        line("light", pattern="lamp"),
+        line("lift", pattern="lift", priority=2),
+        scheme=TOPICS,
+    )
+    assert [a.labels for a in topic.predict(["dark lamp", "dark lamp lift"])] == [("light",), ("lift",)]
+
+
+@pytest.mark.parametrize("scheme", [NER, SPANS])
+def test_a_negative_pattern_bars_its_label_where_it_matches(tmp_path, scheme):
+    made = lines(
+        tmp_path,
+        line(pattern="York"),
+        line(pattern="New York", negative=True),
+        line("PLACE", pattern="New York"),
+        scheme=scheme,
+    )
+    assert found(made, "York, New York") == [("York", "BRAND"), ("New York", "PLACE")]
+    assert [(m.pattern, m.used) for m in made.explain("New York")] == [(1, False), (2, True), (0, False)]
+
+
+def test_keywords_add_their_scores_up(tmp_path):
+    rows = [
+        line("light", phrases=["dark", "dim"], score=0.5),
+        line("light", pattern="lamp", score=0.5),
+        line("lift", regex=r"\blifts?\b", score=0.6),
+        line("lift", pattern="shoulder", negative=True),
+        *(line("train", pattern=word, score=0.1) for word in "abcdefghij"),
+    ]
+    texts = ["dark dim", "dark lamp", "lift", "lift dark lamp", "lift my shoulder", "a b c d e f g h i j"]
+    one = lines(tmp_path, *rows, scheme=TOPICS)
+    several = lines(tmp_path, *rows, scheme=LabelScheme("textcat_multilabel", TOPICS.labels))
+    assert [a.labels for a in one.predict(texts)] == [
+        ("light",),
+        ("light",),
+        ("lift",),
+        ("light",),
+        (),
+        ("train",),
+    ]
+    assert [a.labels for a in several.predict(texts)] == [(), ("light",), (), ("light",), (), ("train",)]
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"patern": "x"}, ["patern", "'pattern'"]),
+        ({"pattern": "x", "Regex": "y"}, ["Regex", "'regex'"]),
+        ({"pattern": "x", "colour": "red"}, ["colour", "known keys", "priority"]),
+        ({"pattern": "x", "regex": "x"}, ["regex", "beside pattern"]),
+        ({"phrases": []}, ["phrases", "not one"]),
+        ({"phrases": ["a", " "]}, ["phrases", "phrase 2"]),
+        ({"phrases": ["a", 1]}, ["phrases", "neither"]),
+        ({"phrases": "none.txt"}, ["phrases", "none.txt", "No such file"]),
+        ({"regex": "("}, ["regex", "missing )"]),
+        ({"regex": ""}, ["regex", "empty"]),
+        ({"regex": "a", "flags": "q"}, ["flags", "'q'"]),
+        ({"pattern": "a", "flags": "i"}, ["flags", "regex only"]),
+        ({"pattern": [{"LOWER": "a"}], "attr": "LOWER"}, ["attr", "phrases only"]),
+        ({"pattern": "a", "attr": "LEMMA"}, ["attr", "LEMMA"]),
+        ({"pattern": "a", "fuzzy": 10}, ["fuzzy", "1 to 9"]),
+        ({"pattern": "a", "fuzzy": True}, ["fuzzy", "1 to 9"]),
+        ({"pattern": "a", "score": 0.5}, ["score", "categories only"]),
+        ({"pattern": "a", "negative": 1}, ["negative", "true or false"]),
+        ({"pattern": "a", "priority": 1.5}, ["priority", "whole number"]),
+        ({"pattern": "a", "priority": 1, "negative": True}, ["negative", "neither"]),
+        ({"regex": "(a+)+$"}, ["regex", "for ever"]),
+        ({"pattern": [{"TEXT": {"REGEX": "(a|a)*b"}}]}, ["pattern", "for ever"]),
+        ({"pattern": [{"TEXT": {"REGEX": {"IN": ["a", "(x+x+)+y"]}}}]}, ["pattern", "for ever"]),
+        ({"pattern": "\ud800"}, ["surrogates"]),
+    ],
+)
+def test_a_wrong_key_is_named(tmp_path, keys, words):
+    with pytest.raises(FormatError) as caught:
+        rules(tmp_path, ("BRAND", "x"), json.dumps(line(**keys)))
+    [report] = caught.value.message.splitlines()
+    assert report.startswith(f"{tmp_path / 'patterns.jsonl'}:2: ")
+    assert all(word in report for word in words), report
+
+
+def test_priorities_and_scores_are_refused_where_they_mean_nothing(tmp_path):
+    several = LabelScheme("textcat_multilabel", TOPICS.labels)
+    for scheme, label in ((SPANS, "BRAND"), (several, "lift")):
+        with pytest.raises(FormatError, match="priority: an option of kinds ner and textcat"):
+            lines(tmp_path, line(label, pattern="a", priority=1), scheme=scheme)
+    with pytest.raises(FormatError, match=r"score: 1\.5"):
+        lines(tmp_path, line("lift", pattern="a", score=1.5), scheme=several)
+
+
+def test_options_change_the_version_and_defaults_do_not(tmp_path):
+    plain = lines(tmp_path, line(pattern="x"))
+    spelt_out = lines(tmp_path, line(pattern="x", attr="ORTH", negative=False, priority=0))
+    assert plain.version == spelt_out.version
+    others = [
+        lines(tmp_path, line(**keys))
+        for keys in (
+            {"pattern": "x", "attr": "LOWER"},
+            {"pattern": "x", "fuzzy": 1},
+            {"pattern": "x", "negative": True},
+            {"pattern": "x", "priority": 1},
+            {"phrases": ["x"]},
+            {"regex": "x"},
+            {"regex": "x", "flags": "i"},
+        )
+    ]
+    assert len({r.version for r in [plain, *others]}) == 8
+    for made in others:
+        again = "\n".join(json.dumps(row) for row in made.rows)
+        assert rules(tmp_path, again).patterns == made.patterns
+
+
+def test_only_token_patterns_become_features(tmp_path):
+    made = lines(
+        tmp_path,
+        line(pattern=[{"LOWER": "a"}]),
+        line(pattern="A b"),
+        line(pattern="C d", attr="LOWER"),
+        line(pattern="x", negative=True),
+        line(pattern="words", fuzzy=1),
+        line(phrases=["y"]),
+        line(regex="z"),
+    )
+    assert made.token_patterns() == [
+        line(pattern=[{"LOWER": "a"}]),
+        line(pattern="A b"),
+        line(pattern=[{"LOWER": "c"}, {"LOWER": "d"}]),
+    ]

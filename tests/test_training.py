@@ -128,10 +128,7 @@ def test_spacy_train_repeats_it(
     tmp_path: Path, quick: dict[str, str], recipe: str, scheme: LabelScheme
 ) -> None:
     pairs = SPAN_PAIRS if scheme.has_spans else CAT_PAIRS
-    patterns = tmp_path / "patterns.jsonl"
-    patterns.write_text(
-        '{"label": "BRAND", "pattern": [{"lower": "gap"}]}\n\n{"label": "BRAND", "pattern": "H&M"}\n'
-    )
+    patterns = [{"label": "BRAND", "pattern": [{"lower": "gap"}]}, {"label": "BRAND", "pattern": "H&M"}]
     made = train(
         pool(pairs),
         dev(pairs[::4]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from annoloop.cli.rules_check import check
+from annoloop.cli.rules_export import export
 
 rules_app = typer.Typer(help="The rules: how good each pattern is.", no_args_is_help=True)
 
@@ -15,3 +16,4 @@ def _group() -> None:
 
 
 rules_app.command("check")(check)
+rules_app.command("export")(export)

@@ -1,52 +1,27 @@
-"""Match patterns as annotators: `patterns.jsonl`, in the format of spaCy's EntityRuler and of Prodigy.
-
-A line is `{"label": "BRAND", "pattern": [{"lower": "ann"}, {"lower": "taylor"}]}` (token pattern) or
-`{"label": "BRAND", "pattern": "Ann Taylor"}` (exact phrase), with an optional "id".
-"""
+"""Match patterns as annotators: rules made of the lines of `patterns.jsonl` (see `rules.patterns`)."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cache
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from annoloop.errors import FormatError
+from annoloop.rules.patterns import Pattern, blank, read_pattern, read_patterns
 from annoloop.types import Annotation, LabelScheme, Span
 
 if TYPE_CHECKING:
     from spacy.language import Language
     from spacy.tokens import Doc
 
+    from annoloop.rules.component import Found, PatternMatcher
+
+__all__ = ["DEFAULT_NAME", "Match", "Pattern", "Rules", "load_rules", "read_pattern"]
+
 DEFAULT_NAME = "patterns.jsonl"
-
-_SHOWN = 20
-# A blank pipeline sets none of these: such a pattern would raise, or never match without a word.
-_NEEDS_MODEL = {"POS", "TAG", "MORPH", "LEMMA", "DEP", "SENT_START", "_"}
-_NEEDS_MODEL |= {"ENT_TYPE", "ENT_IOB", "ENT_ID", "ENT_KB_ID"}
-
-
-@dataclass(frozen=True, slots=True)
-class Pattern:
-    """One line of the file: what to match and what it stands for. `match` is token dicts or a phrase.
-
-    `line` counts from 1; None where the pattern comes from no file.
-    """
-
-    label: str
-    match: tuple[Mapping[str, Any], ...] | str
-    id: str | None = None
-    line: int | None = field(default=None, compare=False)
-
-    @property
-    def shown(self) -> str:
-        """What is matched, on one line: `"Ann Taylor"` or `{"lower": "ann"} {"lower": "taylor"}`."""
-        parts = [self.match] if isinstance(self.match, str) else self.match
-        return " ".join(json.dumps(part, ensure_ascii=False) for part in parts)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -54,7 +29,8 @@ class Match:
     """A place where a pattern matches: code-point offsets, `pattern` an index of `Rules.patterns`.
 
     `used` says whether the annotation that `Rules.predict` makes says so too. It does not where another
-    match took the place (ner), or another label won (one category).
+    match took the place (ner), where another label won (one category) or its own did not reach 1 (several),
+    where a negative pattern bars it, and for negative patterns.
     """
 
     start: int
@@ -74,39 +50,67 @@ class Rules:
         self.patterns = tuple(patterns)
         self.scheme = scheme
         self.lang = lang
-        content = [[p.label, p.match, p.id] for p in self.patterns]
+        # What is left at its default is not named: a file keeps its version when options are added.
+        content = [[p.label, p.match, p.id, *_more(p)] for p in self.patterns]
         plain = json.dumps([scheme.kind, lang, content], sort_keys=True, ensure_ascii=True)
         self.version = hashlib.blake2b(plain.encode(), digest_size=6).hexdigest()
-        self._matchers: tuple[Language, Any, Any] | None = None
+        self._made: tuple[Language, PatternMatcher] | None = None
 
     @property
     def empty(self) -> bool:
         """Whether there is not one pattern."""
         return not self.patterns
 
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The patterns as lines of the file, each a dict that needs no file beside it."""
+        return [pattern.row for pattern in self.patterns]
+
+    @property
+    def lines(self) -> str:
+        """The rows as the text of a file, each on the line where it stood, so that messages name it."""
+        lines: list[str] = []
+        for pattern in self.patterns:
+            lines += [""] * ((pattern.line or 0) - len(lines) - 1)
+            lines.append(json.dumps(pattern.row))
+        return "\n".join(lines)
+
+    @property
+    def proven(self) -> bool:
+        """Whether no regular expression is among them that might take for ever on some text."""
+        return all(pattern.proven for pattern in self.patterns)
+
+    def token_patterns(self) -> list[dict[str, Any]]:
+        """The rows that a tagger can use as features: token patterns and single phrases, none negative."""
+        fit = (p for p in self.patterns if p.kind == "pattern" and not p.negative and not p.fuzzy)
+        return [{"label": p.label, "pattern": _tokens(p, self.lang)} for p in fit]
+
     def predict(self, texts: Iterable[str]) -> Iterator[Annotation]:
         """One annotation a text, in order.
 
         ner: as spaCy's EntityRuler, the longest match first, of equals the leftmost, then the pattern that
         stands first in the file; no overlaps. spancat: as its SpanRuler, every match, of a repeating pattern
-        the longest. Categories: each pattern that matches somewhere in the text votes once for its label.
-        Single choice: most votes win; on a tie the label whose matching pattern stands first in the file.
-        Several: every label with a vote. No match means no category, which counts as wrong.
+        the longest. Categories: each pattern that matches somewhere in the text adds its score (1 where none
+        is set) to its label. Single choice: the highest sum wins; on a tie the label whose matching pattern
+        stands first in the file. Several: every label whose sum reaches 1. No match means no category, which
+        counts as wrong. A higher priority goes before all this, and a negative pattern bars its label: for
+        spans where they overlap.
         """
         for text in texts:
-            yield self._annotation(self._matches(text))
+            doc, found = self._matches(text)
+            yield self._annotation(doc, found)
 
     def explain(self, text: str) -> tuple[Match, ...]:
         """Every match of every pattern, by place, then by pattern, with whether the annotation follows it."""
-        found = self._matches(text)
-        annotation = self._annotation(found)
+        doc, found = self._matches(text)
+        annotation = self._annotation(doc, found)
         spans, labels = set(annotation.spans), set(annotation.labels)
         places = []
         # A pattern that repeats may match one place in several ways.
-        for number, start, end in {(number, start, end) for number, _, start, end in found}:
-            label = self.patterns[number].label
-            used = Span(start, end, label) in spans or label in labels
-            places.append(Match(start, end, number, label, used))
+        for number, start, end in {(number, *_characters(doc, start, end)) for number, start, end in found}:
+            pattern = self.patterns[number]
+            said = Span(start, end, pattern.label) in spans or pattern.label in labels
+            places.append(Match(start, end, number, pattern.label, said and not pattern.negative))
         return tuple(sorted(places))
 
     def annotation(self, matches: Iterable[Match]) -> Annotation:
@@ -116,60 +120,52 @@ class Rules:
             return Annotation(spans=tuple(Span(match.start, match.end, match.label) for match in used))
         return Annotation(labels=tuple(match.label for match in used))
 
-    def _annotation(self, found: list[tuple[int, int, int, int]]) -> Annotation:
-        if self.scheme.has_spans:
-            return Annotation(spans=tuple(self._spans(found)))
-        return Annotation(labels=self._labels(found))
+    def _annotation(self, doc: Doc | None, found: Sequence[Found]) -> Annotation:
+        if doc is None or self._made is None:
+            return Annotation()
+        matcher = self._made[1]
+        if not self.scheme.has_spans:
+            return Annotation(labels=matcher.labels(found))
+        spans = (Span(*_characters(doc, start, end), label) for start, end, label in matcher.spans(found))
+        return Annotation(spans=tuple(spans))
 
-    def _matches(self, text: str) -> list[tuple[int, int, int, int]]:
-        """(pattern number, tokens matched, first character, end character) of every match in the text."""
+    def _matches(self, text: str) -> tuple[Doc | None, list[Found]]:
+        """The text's tokens and every match in them; no tokens where there is nothing to match."""
         if self.empty:
-            return []
-        if self._matchers is None:
-            self._matchers = self._build()
-        nlp, tokens, phrases = self._matchers
+            return None, []
+        if self._made is None:
+            self._made = self._build()
+        nlp, matcher = self._made
         # The tokenizer itself, not `nlp`: that refuses texts of more than a million characters.
-        doc: Doc = nlp.tokenizer(text)
-        found = []
-        # spaCy warns of a matcher without patterns, and most files hold one kind only.
-        matches = [match for matcher in (tokens, phrases) if len(matcher) for match in matcher(doc)]
-        for key, start, end in matches:
-            if start < end:
-                last = doc[end - 1]
-                number = int(nlp.vocab.strings[key])
-                found.append((number, end - start, doc[start].idx, last.idx + len(last)))
-        return found
+        doc = nlp.tokenizer(text)
+        return doc, matcher(doc)
 
-    def _build(self) -> tuple[Language, Any, Any]:
+    def _build(self) -> tuple[Language, PatternMatcher]:
         import spacy
-        from spacy.matcher import Matcher, PhraseMatcher
+
+        from annoloop.rules.component import PatternMatcher
 
         nlp = spacy.blank(self.lang)
-        tokens, phrases = Matcher(nlp.vocab), PhraseMatcher(nlp.vocab)
-        greedy = "LONGEST" if self.scheme.kind == "spancat" else None
-        for number, pattern in enumerate(self.patterns):
-            if isinstance(pattern.match, str):
-                phrases.add(str(number), [nlp.tokenizer(pattern.match)])
-            else:
-                tokens.add(str(number), [[dict(token) for token in pattern.match]], greedy=greedy)
-        return nlp, tokens, phrases
+        return nlp, PatternMatcher(nlp.vocab, nlp.tokenizer, self.rows, self.scheme.kind)
 
-    def _spans(self, found: list[tuple[int, int, int, int]]) -> Iterator[Span]:
-        taken: list[tuple[int, int]] = []
-        for number, _, start, end in sorted(found, key=lambda m: (-m[1], m[2], m[0])):
-            if self.scheme.kind == "ner":
-                if any(start < other_end and other_start < end for other_start, other_end in taken):
-                    continue
-                taken.append((start, end))
-            yield Span(start, end, self.patterns[number].label)
 
-    def _labels(self, found: list[tuple[int, int, int, int]]) -> tuple[str, ...]:
-        voters = sorted({number for number, *_ in found})
-        votes = Counter(self.patterns[number].label for number in voters)
-        if not votes or not self.scheme.is_exclusive:
-            return tuple(votes)
-        # A Counter keeps the order in which labels came up, so the first of equals is the earliest pattern's.
-        return (votes.most_common(1)[0][0],)
+def _more(pattern: Pattern) -> list[Any]:
+    kind = {} if pattern.kind == "pattern" else {"kind": pattern.kind}
+    return [more] if (more := {**kind, **pattern.options}) else []
+
+
+def _tokens(pattern: Pattern, lang: str) -> str | list[dict[str, Any]]:
+    if not isinstance(pattern.match, str):
+        return [dict(token) for token in pattern.row["pattern"]]
+    if pattern.attr == "ORTH":
+        return pattern.match
+    return [{"LOWER": token.lower_} for token in blank(lang).tokenizer(pattern.match)]
+
+
+def _characters(doc: Doc | None, start: int, end: int) -> tuple[int, int]:
+    assert doc is not None  # There are matches only in tokens.
+    last = doc[end - 1]
+    return doc[start].idx, last.idx + len(last)
 
 
 def load_rules(path: Path, *, scheme: LabelScheme, lang: str) -> Rules | None:
@@ -186,95 +182,10 @@ def load_rules(path: Path, *, scheme: LabelScheme, lang: str) -> Rules | None:
             f"{path}: there is no such file of patterns", hint="create it or mend rules -> patterns"
         )
     try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
+        lines = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise FormatError(
             f"{path}: not UTF-8 at byte {error.start}", hint="save the file as UTF-8"
         ) from error
-    import spacy
-
-    nlp = spacy.blank(lang)
-    patterns: list[Pattern] = []
-    wrong: list[str] = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        pattern = _parse(line, scheme, nlp)
-        if isinstance(pattern, str):
-            wrong.append(f"{path}:{number}: {pattern}")
-        else:
-            patterns.append(replace(pattern, line=number))
-    if wrong:
-        more = [f"… and {len(wrong) - _SHOWN} more"] if len(wrong) > _SHOWN else []
-        shown = "\n".join([*wrong[:_SHOWN], *more])
-        raise FormatError(
-            shown, hint="mend or remove these lines; the format is spaCy's EntityRuler patterns"
-        )
+    patterns = read_patterns(lines, scheme=scheme, lang=lang, folder=path.parent, name=f"{path}:")
     return Rules(patterns, scheme=scheme, lang=lang)
-
-
-def read_pattern(line: str, *, scheme: LabelScheme, lang: str) -> Pattern:
-    """Check one line of a file of patterns, such as one that somebody tries out.
-
-    Raises:
-        FormatError: it is no pattern of this scheme; the message names the field and what is wrong with it.
-    """
-    pattern = _parse(line, scheme, _blank(lang))
-    if isinstance(pattern, str):
-        raise FormatError(pattern, hint="the format is that of spaCy's EntityRuler patterns")
-    return pattern
-
-
-@cache
-def _blank(lang: str) -> Language:
-    """A pipeline to check patterns by: making one takes longer than checking a hundred."""
-    import spacy
-
-    return spacy.blank(lang)
-
-
-def _parse(line: str, scheme: LabelScheme, nlp: Language) -> Pattern | str:
-    """The pattern on this line, or what is wrong with it: "field: what, what to do"."""
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        return f"not JSON at column {error.colno} ({error.msg}); one object a line"
-    if not isinstance(row, dict):
-        return "not a JSON object; a line needs label and pattern"
-    label, match, name = row.get("label"), row.get("pattern"), row.get("id")
-    if not isinstance(label, str):
-        return "label: missing or not a string"
-    if label not in scheme.labels:
-        return f"label: {label!r} is not in the project; known labels: {', '.join(scheme.labels)}"
-    if name is not None and not isinstance(name, str):
-        return "id: not a string"
-    if isinstance(match, str):
-        return Pattern(label, match, name) if match.strip() else "pattern: the phrase is empty"
-    if not isinstance(match, list):
-        return "pattern: missing, or neither a phrase nor a list of tokens"
-    problem = _token_problem(match, nlp)
-    return f"pattern: {problem}" if problem else Pattern(label, tuple(match), name)
-
-
-def _token_problem(match: list[Any], nlp: Language) -> str:
-    """What spaCy's Matcher would say against this token pattern; empty where it is fine."""
-    from spacy.matcher import Matcher
-    from spacy.schemas import validate_token_pattern
-
-    if not match:
-        return "the list of tokens is empty"
-    found = validate_token_pattern(match)
-    if found:
-        return "; ".join(dict.fromkeys(found))
-    for token in match:
-        needed = sorted(_NEEDS_MODEL & {str(key).upper() for key in token})
-        if needed:
-            return f"{needed[0]} needs a trained pipeline; rules run on a blank one: use LOWER, TEXT, SHAPE …"
-    try:
-        # A wrong regular expression, for example, passes the schema and shows only in use.
-        trial = Matcher(nlp.vocab)
-        trial.add("0", [match])
-        trial(nlp.tokenizer("a b c"))
-    except Exception as error:
-        return str(error).strip().replace("\n", " ")
-    return ""

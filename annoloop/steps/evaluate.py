@@ -142,7 +142,7 @@ def evaluate(project: Project, *, on_progress: OnProgress = silent) -> Evaluatio
         leaderboard=tuple(ordered(rows)),
         verdict=verdict,
         notes=tuple(notes),
-        wheel=project.store.fact(WHEEL_FACT) if model else None,
+        wheel=project.store.fact(WHEEL_FACT) if model or rules_do else None,
     )
 
 

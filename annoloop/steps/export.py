@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -15,8 +15,8 @@ from annoloop.project import Project
 from annoloop.steps.evaluate import WHEEL_FACT, Evaluation, evaluate
 from annoloop.steps.llm_baseline import baseline_of_record
 from annoloop.steps.progress import OnProgress, silent
-from annoloop.steps.sources import ModelSource, ask_source, latest_model, rules_source
-from annoloop.types import SPLITS
+from annoloop.steps.sources import ModelSource, Source, ask_source, latest_model, rules_source
+from annoloop.types import SPLITS, Example
 
 if TYPE_CHECKING:
     from annoloop.packaging.verify import VerifyReport
@@ -55,9 +55,41 @@ def export(
         raise PackagingError(
             f"{project.folder} has no trained model", hint="train one: annoloop loop PROJECT"
         )
+    found = evaluate(project, on_progress=on_progress)
+    made = wheel_of(
+        project,
+        model,
+        model.path,
+        out_dir,
+        examples=[gold.example for gold in project.held_out_gold()],
+        name=project.settings.project.name,
+        evidence=_evidence(project, model, found),
+        environment=environment,
+        on_progress=on_progress,
+    )
+    project.store.set_fact(WHEEL_FACT, str(made.wheel))
+    return made
+
+
+def wheel_of(
+    project: Project,
+    source: Source,
+    pipeline: Path,
+    out_dir: Path,
+    *,
+    examples: Sequence[Example],
+    name: str,
+    evidence: Mapping[str, Any],
+    environment: Literal["auto", "fresh", "shared"],
+    on_progress: OnProgress,
+) -> Exported:
+    """Build a wheel of the pipeline in a folder and try it: it must say what `source` says of the examples.
+
+    Raises:
+        PackagingError: it could not be built, does not load, or answers otherwise; nothing is left behind.
+    """
     from annoloop.packaging.export import build_wheel
 
-    found = evaluate(project, on_progress=on_progress)
     on_progress("building the wheel", 0, 0)
     section = project.settings.project
     out_dir = out_dir.resolve()
@@ -65,26 +97,29 @@ def export(
     # It is built aside: what lies in `out_dir` has been tried.
     with TemporaryDirectory(dir=out_dir, prefix=".untried-") as untried:
         built = build_wheel(
-            model.path,
+            pipeline,
             Path(untried),
-            name=section.name,
+            name=name,
             version=section.version,
             lang=section.lang,
-            meta={"annoloop": _evidence(project, model, found)},
+            meta={"annoloop": evidence},
         )
-        report = _try(project, model, built, environment, on_progress)
+        report = _try(project, source, built, examples[:TRIED_TEXTS], environment, on_progress)
         wheel = built.replace(out_dir / built.name)
-    project.store.set_fact(WHEEL_FACT, str(wheel))
     return Exported(wheel, report.package, report.texts, report.environment)
 
 
 def _try(
-    project: Project, model: ModelSource, wheel: Path, environment: Any, on_progress: OnProgress
+    project: Project,
+    source: Source,
+    wheel: Path,
+    examples: Sequence[Example],
+    environment: Any,
+    on_progress: OnProgress,
 ) -> VerifyReport:
     from annoloop.packaging.verify import verify_wheel
 
-    examples = [gold.example for gold in project.held_out_gold()][:TRIED_TEXTS]
-    said = ask_source(project, model, examples)
+    said = ask_source(project, source, examples)
     report = verify_wheel(
         wheel,
         [eg.text for eg in examples],
@@ -96,7 +131,7 @@ def _try(
     if not report.ok:
         raise PackagingError(
             f"{wheel.name} was installed and answers {len(report.differing)} of {report.texts} texts "
-            "otherwise than the project's model; it was not kept",
+            f"otherwise than the project's {source.approach}; it was not kept",
             hint="export again; if it happens again, report it with annoloop export --debug",
         )
     return report
@@ -110,14 +145,20 @@ def _evidence(project: Project, model: ModelSource, found: Evaluation) -> dict[s
         "round": model.number,
         "fingerprint": model.fingerprint,
         "kind": plain["kind"],
-        "data": {split: _hashes(getattr(project, f"{split}_gold")()) for split in SPLITS},
+        "data": gold_hashes(project),
         "held_out": plain["held_out"],
         "leaderboard": plain["leaderboard"],
         "llm_baseline": baseline_of_record(project),
         "verdict": plain["verdict"],
         "rules_version": rules.rules.version if rules else None,
         "recipe": next((r["recipe"] for r in plain["rounds"] if r["number"] == model.number), None),
+        "joined": next((r.joined for r in found.rounds if r.number == model.number), None),
     }
+
+
+def gold_hashes(project: Project) -> dict[str, dict[str, Any]]:
+    """Which gold a project has, by split: how many texts, and one hash over all of them."""
+    return {split: _hashes(getattr(project, f"{split}_gold")()) for split in SPLITS}
 
 
 def _hashes(gold: Sequence[Any]) -> dict[str, Any]:

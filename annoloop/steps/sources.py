@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from annoloop.errors import TrainingError
+from annoloop.errors import FormatError, TrainingError
 from annoloop.evaluation.leaderboard import megabytes
 from annoloop.project import Project
 from annoloop.steps import reasons
@@ -47,10 +47,15 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class RulesSource:
-    """The project's patterns. Their reasons are given in `language`."""
+    """The project's patterns. Their reasons are given in `language`.
+
+    Rules of which it is not proven that they cannot take for ever run in a process that is stopped after
+    `seconds` with a portion of texts.
+    """
 
     rules: Any
     language: Language = "en"
+    seconds: float = 5.0
     approach: Literal["rules"] = "rules"
 
     @property
@@ -65,11 +70,30 @@ class RulesSource:
         return f"{count} rule{'s' * (count != 1)} ({self.rules.version[:6]})"
 
     def predict(self, examples: Sequence[Example]) -> Iterator[Said]:
-        """Match the patterns."""
-        for example in examples:
-            matches = self.rules.explain(example.text)
+        """Match the patterns.
+
+        Raises:
+            FormatError: a pattern takes too long; the message names it.
+        """
+        for example, matches in self._matches(examples):
             reason = reasons.of_rules(self.rules, example.text, matches, self.language)
             yield example, self.rules.annotation(matches), {"reason": reason}
+
+    def _matches(self, examples: Sequence[Example]) -> Iterator[tuple[Example, Sequence[Any]]]:
+        if self.rules.proven:
+            yield from ((example, self.rules.explain(example.text)) for example in examples)
+            return
+        rules = self.rules
+        for start in range(0, len(examples), KEEP_EVERY):
+            portion = examples[start : start + KEEP_EVERY]
+            texts = [example.text for example in portion]
+            try:
+                tried = _bench().run(
+                    rules.lines, texts, scheme=rules.scheme, lang=rules.lang, seconds=self.seconds
+                )
+            except FormatError as error:
+                raise FormatError(f"patterns, {error.message}", hint=error.hint) from None
+            yield from zip(portion, tried.matches, strict=True)
 
 
 @dataclass(frozen=True)
@@ -130,12 +154,21 @@ def _loaded(path: Path, _fingerprint: str) -> Any:
     return load_model(path)
 
 
+@lru_cache(maxsize=1)
+def _bench() -> Any:
+    from annoloop.rules.trial import Bench
+
+    return Bench()
+
+
 def rules_source(project: Project) -> RulesSource | None:
     """The project's rules; None where it has none."""
     from annoloop.rules.matcher import load_rules
 
     rules = load_rules(project.patterns, scheme=project.scheme, lang=project.settings.project.lang)
-    return None if rules is None or rules.empty else RulesSource(rules, reasons.language_of(project))
+    if rules is None or rules.empty:
+        return None
+    return RulesSource(rules, reasons.language_of(project), project.settings.rules.seconds)
 
 
 def model_source(project: Project, record: Round) -> ModelSource:

@@ -12,21 +12,22 @@ from annoloop.errors import TrainingError
 from annoloop.evaluation.scores import score
 from annoloop.project import Project
 from annoloop.steps.evaluate import WHEEL_FACT
+from annoloop.steps.join_rules import Joining
 from annoloop.steps.progress import OnProgress, silent
-from annoloop.steps.sources import model_source
+from annoloop.steps.sources import model_source, rules_source
 from annoloop.types import DevGold, Gold, PoolGold, Round
 
 
 def fingerprint(project: Project, pool: PoolGold, dev: DevGold) -> str:
     """16 hex digits that name all that shapes a model: gold, recipes, rules, seed, spaCy's version."""
     settings = project.settings.training
-    patterns = project.patterns
+    rules = rules_source(project)
     shaped = {
         "gold": [_gold_line(gold) for gold in _sorted(pool)],
         "dev": [_gold_line(gold) for gold in _sorted(dev)],
         "recipes": [settings.recipes, settings.seed],
         "scheme": [project.scheme.kind, project.scheme.labels],
-        "patterns": patterns.read_text(encoding="utf8") if patterns.is_file() else "",
+        "patterns": [rules.rules.version, project.settings.rules.join] if rules else "",
         "spacy": version("spacy"),
     }
     encoded = json.dumps(shaped, sort_keys=True, ensure_ascii=True).encode()
@@ -56,7 +57,8 @@ def train_round(project: Project, number: int, *, on_progress: OnProgress = sile
     """Train round `number`'s model, unless just this one is there already; returns the round.
 
     Dev chooses the recipe and when to stop; the model that is judged and shipped then learns once more
-    from pool and dev gold together, since both were paid for. Its score on dev is from before that.
+    from pool and dev gold together, since both were paid for. Its score on dev is from before that. Where
+    dev says that the rules make it better, they become a part of it.
 
     Raises:
         TrainingError: there is too little gold to learn from or to choose by.
@@ -72,6 +74,8 @@ def train_round(project: Project, number: int, *, on_progress: OnProgress = sile
     if record.fingerprint == name and record.model and (project.folder / record.model).is_dir():
         return record
     recipes = None if settings.recipes == ("auto",) else settings.recipes
+    rules = rules_source(project)
+    joining = Joining(project, rules, dev) if rules else None
     trained = train_recipes(
         pool,
         dev,
@@ -80,8 +84,9 @@ def train_round(project: Project, number: int, *, on_progress: OnProgress = sile
         seed=settings.seed,
         out=project.models / f"round-{number}",
         recipes=recipes,
-        patterns=project.patterns if project.patterns.is_file() else None,
+        patterns=(rules.rules.token_patterns() or None) if rules else None,
         with_dev=True,
+        finish=joining,
         on_progress=on_progress,
     )
     record = replace(
@@ -90,6 +95,7 @@ def train_round(project: Project, number: int, *, on_progress: OnProgress = sile
         model=trained.path.relative_to(project.folder).as_posix(),
         recipe=trained.recipe,
         fingerprint=name,
+        joined=joining.how if joining else None,
         held_out=None,
     )
     said = {name: prediction.annotation for name, prediction in trained.dev_said.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -16,6 +17,9 @@ from annoloop.types import Annotation, LabelScheme
 if TYPE_CHECKING:
     from spacy.language import Language
     from spacy.tokens import Doc
+
+MAKING = "training"
+"""The folder inside a model's that holds what it was made from. It never goes into a package."""
 
 _BEAM_WIDTH = 8
 _BEAM_DENSITY = 0.0
@@ -48,12 +52,25 @@ def load_model(path: Path | str) -> Language:
 
     import annoloop.training.linear_textcat  # noqa: F401  (registers its factory)
 
+    _register_code(Path(path) / MAKING)
     try:
         return spacy.load(path)
     except OSError as error:
         raise TrainingError(
             f"no trained pipeline at {path}", hint="train one: annoloop train PROJECT"
         ) from error
+
+
+def _register_code(folder: Path) -> None:
+    """Import the components that a pipeline brings along, such as rules that joined it."""
+    from spacy.util import import_file
+
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        for code in sorted(folder.glob("*.py")):
+            import_file(code.stem, code)
+    finally:
+        sys.dont_write_bytecode = before
 
 
 def predict(

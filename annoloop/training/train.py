@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import shutil
 import tempfile
@@ -13,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from annoloop.corpus.spacy_io import to_doc
 from annoloop.errors import TrainingError
-from annoloop.training.predict import Prediction, predict
+from annoloop.training.gold_files import PIECE, write_gold, write_patterns
+from annoloop.training.predict import MAKING, Prediction, predict
 from annoloop.training.recipe import (
     LINEAR_CODE,
     LINEAR_FACTORY,
@@ -26,21 +27,25 @@ from annoloop.training.recipe import (
     measure,
     score_name,
 )
-from annoloop.types import Annotation, DevGold, Gold, GoldSet, LabelScheme, PoolGold, Span
+from annoloop.types import DevGold, Gold, GoldSet, LabelScheme, PoolGold
 
 if TYPE_CHECKING:
     from confection import Config
-    from spacy.language import Language
-    from spacy.tokens import Doc
 
 OnProgress = Callable[[str, int, int], None]
 """Called with what is going on (recipe, score on dev, seconds), steps done, and an estimate of all steps."""
 
-_PIECE = 400
-"""Tokens: longer texts are cut for the training of spans."""
+Said = Mapping[str, Prediction]
+"""Predictions by input hash."""
 
-MAKING = "training"
-"""The folder inside the model's that holds what it was made from. It never goes into a package."""
+Finish = Callable[[Path, Said, Callable[[], Said]], Said]
+"""Called with the folder of the finished pipeline, before it is where others look for it; with what the
+pipeline said of the dev texts before it learned from them; and with a function that trains it on parts of
+dev too, as often as it takes for each dev text to be judged by a pipeline that has learned from nearly as
+much as the finished one, though not from that text."""
+
+_NEARLY = 0.8
+"""The least share of all gold that such a pipeline learns from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +73,20 @@ def train(
     seed: int,
     out: Path,
     recipes: Sequence[str] | None = None,
-    patterns: Path | None = None,
+    patterns: Sequence[Mapping[str, Any]] | None = None,
     with_dev: bool = False,
+    finish: Finish | None = None,
     on_progress: OnProgress | None = None,
 ) -> Trained:
     """Train every recipe on `gold`, choose on `dev`, and put the best into the folder `out`.
 
     The same gold in any order with the same seed gives the same model. Gold that is not complete is left
-    out. `recipes` are names or paths of spaCy configs (None: the defaults of the kind); `patterns` is a
-    file of spaCy match patterns for the recipes that use one. `with_dev` trains the best recipe once
-    more on `gold` and `dev` together, for as many steps as were best: a model for the held-out set or for
-    use, whose own answers on dev say nothing. `out` is replaced at the end, in one rename: a run that is
-    stopped leaves it as it was.
+    out. `recipes` are names or paths of spaCy configs (None: the defaults of the kind); `patterns` are rows
+    with "label" and "pattern" (token dicts, or a phrase) for the recipes that use them. `with_dev` trains
+    the best recipe once more on `gold` and `dev` together, for as many steps as were best: a model for the
+    held-out set or for use, whose own answers on dev say nothing. `finish` may change the finished
+    pipeline's folder; what it returns is `dev_said`. `out` is replaced at the end, in one rename: a run
+    that is stopped leaves it as it was.
 
     Raises:
         TrainingError: nothing to learn from, or a recipe that does not work.
@@ -104,6 +111,11 @@ def train(
                     [*learn, *judge], judge, lang=lang, seed=seed, patterns=patterns, steps=best.step
                 )
                 made.train(lambda _step, _score: None)
+            if finish is not None:
+                settings = {"lang": lang, "seed": seed, "patterns": patterns}
+                dev_said = finish(
+                    made.folder, before := dev_said, lambda: _crossed(best, before, learn, judge, **settings)
+                )
         _replace(made.folder, out)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -111,9 +123,27 @@ def train(
     return Trained(out, best.name, best.score, tried, dev_said)
 
 
-def _dev_said(run: _Run, judge: Sequence[Gold]) -> dict[str, Prediction]:
+def _dev_said(run: _Run, judge: Sequence[Gold]) -> Said:
     made = predict(run.folder, (gold.example.text for gold in judge), scheme=run.scheme)
     return {gold.example.input_hash: one for gold, one in zip(judge, made, strict=True)}
+
+
+def _crossed(best: _Run, before: Said, learn: Sequence[Gold], judge: Sequence[Gold], **settings: Any) -> Said:
+    """What is said of each dev text by a run like the best that has learned from most of the others too."""
+    room = (1 - _NEARLY) * (len(learn) + len(judge))
+    if len(judge) <= room:
+        return before
+    said: dict[str, Prediction] = {}
+    parts = max(2, math.ceil(len(judge) / room))
+    for number in range(parts):
+        # In the order of their hashes, so that the parts are drawn by chance.
+        asked = judge[number::parts]
+        rest = [gold for index, gold in enumerate(judge) if index % parts != number]
+        run = _Run(best.name, best.folder.with_name(f"part-{number}"), best.scheme)
+        run.prepare([*learn, *rest], asked, steps=best.step, **settings)
+        run.train(lambda _step, _score: None)
+        said.update(_dev_said(run, asked))
+    return said
 
 
 def _usable(gold: GoldSet, scheme: LabelScheme, name: str) -> list[Gold]:
@@ -163,7 +193,7 @@ class _Run:
         *,
         lang: str,
         seed: int,
-        patterns: Path | None,
+        patterns: Sequence[Mapping[str, Any]] | None,
         steps: int | None = None,
     ) -> None:
         """Write the gold as spaCy reads it, the config fitted to it, and what else the recipe needs.
@@ -173,8 +203,8 @@ class _Run:
         self.making.mkdir(parents=True)
         self.config["nlp"]["lang"] = self.config["nlp"].get("lang") or lang
         lang = self.config["nlp"]["lang"]
-        docs = _write_gold(learn, self.making / "train.spacy", self.scheme, lang, piece=_PIECE)
-        _write_gold(judge, self.making / "dev.spacy", self.scheme, lang, piece=None)
+        docs = write_gold(learn, self.making / "train.spacy", self.scheme, lang, piece=PIECE)
+        write_gold(judge, self.making / "dev.spacy", self.scheme, lang, piece=None)
         fit_recipe(
             self.config, own=is_own(self.name), labels=self.scheme.labels, seed=seed, size=measure(docs)
         )
@@ -185,7 +215,7 @@ class _Run:
                 raise TrainingError(
                     f"recipe {self.name} needs patterns", hint="add the project's patterns.jsonl"
                 )
-            _write_patterns(patterns, self.making / "patterns.json", lang)
+            write_patterns(patterns, self.making / "patterns.json", lang)
             self.config["paths"]["patterns"] = "patterns.json"
         if any(block.get("factory") == LINEAR_FACTORY for block in self.config["components"].values()):
             shutil.copy(LINEAR_CODE, self.making)
@@ -209,75 +239,6 @@ class _Run:
                 f"recipe {self.name} failed: {error}", hint="try another recipe in [training] recipes"
             ) from error
         self.seconds = time.perf_counter() - started
-
-
-def _write_gold(
-    items: Sequence[Gold], path: Path, scheme: LabelScheme, lang: str, *, piece: int | None
-) -> list[Doc]:
-    import spacy
-    from spacy.tokens import DocBin
-
-    nlp = spacy.blank(lang)
-    nlp.max_length = max(nlp.max_length, *(len(g.example.text) + 1 for g in items))
-    docs = []
-    for gold in items:
-        whole = (gold.example.text, gold.annotation)
-        parts = _pieces(nlp, *whole, size=piece) if piece and scheme.has_spans else [whole]
-        docs += [to_doc(nlp, text, annotation, scheme) for text, annotation in parts]
-    DocBin(docs=docs).to_disk(path)
-    return docs
-
-
-def _pieces(
-    nlp: Language, text: str, annotation: Annotation, *, size: int
-) -> Iterator[tuple[str, Annotation]]:
-    """Cut a text before every `size`-th token, or earlier where a span would be cut.
-
-    A batch takes whole texts: one of 20,000 words would make every step that meets it forty times as
-    long. A span is found by the few words around it, so the rest of a long text is not missed.
-    """
-    doc = nlp.make_doc(text)
-    start = 0
-    while len(doc) - start > size:
-        end = start + size
-        while end > start and any(s.start < doc[end].idx < s.end for s in annotation.spans):
-            end -= 1
-        if end == start:
-            break
-        yield _piece(text, annotation, doc[start].idx, doc[end].idx)
-        start = end
-    if start < len(doc):
-        yield _piece(text, annotation, doc[start].idx, len(text))
-
-
-def _piece(text: str, annotation: Annotation, start: int, end: int) -> tuple[str, Annotation]:
-    inside = (span for span in annotation.spans if start <= span.start and span.end <= end)
-    moved = (Span(span.start - start, span.end - start, span.label) for span in inside)
-    return text[start:end], Annotation(spans=tuple(moved))
-
-
-def _write_patterns(patterns: Path, path: Path, lang: str) -> None:
-    """Write match patterns as an attribute ruler reads them: matched tokens carry the label as tag."""
-    import spacy
-    import srsly
-
-    nlp = spacy.blank(lang)
-    try:
-        rows = [row for row in srsly.read_jsonl(patterns) if row]
-        rules = [rule for row in rows for rule in _tag_rules(nlp, row["label"], row["pattern"])]
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        hint = 'a line is {"label": …, "pattern": …}'
-        raise TrainingError(f"{patterns} cannot be read: {error!r}", hint=hint) from error
-    srsly.write_json(path, rules)
-
-
-def _tag_rules(nlp: Language, label: str, pattern: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
-    if isinstance(pattern, str):
-        pattern = [{"ORTH": token.text} for token in nlp.make_doc(pattern)]
-    # How many tokens an operator takes is open: then only the first and the last are sure to be there.
-    is_open = any(key.upper() == "OP" for token in pattern for key in token)
-    places = (0, -1) if is_open else range(len(pattern))
-    return [{"patterns": [pattern], "attrs": {"TAG": label}, "index": place} for place in places]
 
 
 def _checkpoints(

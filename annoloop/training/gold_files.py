@@ -1,0 +1,83 @@
+"""Gold and patterns as files that spaCy's training reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from annoloop.corpus.spacy_io import to_doc
+from annoloop.types import Annotation, Gold, LabelScheme, Span
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+    from spacy.tokens import Doc
+
+PIECE = 400
+"""Tokens: longer texts are cut for the training of spans."""
+
+
+def write_gold(
+    items: Sequence[Gold], path: Path, scheme: LabelScheme, lang: str, *, piece: int | None
+) -> list[Doc]:
+    """Write gold as reference docs, spans' texts cut into pieces of so many tokens; returns the docs."""
+    import spacy
+    from spacy.tokens import DocBin
+
+    nlp = spacy.blank(lang)
+    nlp.max_length = max(nlp.max_length, *(len(g.example.text) + 1 for g in items))
+    docs = []
+    for gold in items:
+        whole = (gold.example.text, gold.annotation)
+        parts = _pieces(nlp, *whole, size=piece) if piece and scheme.has_spans else [whole]
+        docs += [to_doc(nlp, text, annotation, scheme) for text, annotation in parts]
+    DocBin(docs=docs).to_disk(path)
+    return docs
+
+
+def _pieces(
+    nlp: Language, text: str, annotation: Annotation, *, size: int
+) -> Iterator[tuple[str, Annotation]]:
+    """Cut a text before every `size`-th token, or earlier where a span would be cut.
+
+    A batch takes whole texts: one of 20,000 words would make every step that meets it forty times as
+    long. A span is found by the few words around it, so the rest of a long text is not missed.
+    """
+    doc = nlp.make_doc(text)
+    start = 0
+    while len(doc) - start > size:
+        end = start + size
+        while end > start and any(s.start < doc[end].idx < s.end for s in annotation.spans):
+            end -= 1
+        if end == start:
+            break
+        yield _piece(text, annotation, doc[start].idx, doc[end].idx)
+        start = end
+    if start < len(doc):
+        yield _piece(text, annotation, doc[start].idx, len(text))
+
+
+def _piece(text: str, annotation: Annotation, start: int, end: int) -> tuple[str, Annotation]:
+    inside = (span for span in annotation.spans if start <= span.start and span.end <= end)
+    moved = (Span(span.start - start, span.end - start, span.label) for span in inside)
+    return text[start:end], Annotation(spans=tuple(moved))
+
+
+def write_patterns(patterns: Sequence[Mapping[str, Any]], path: Path, lang: str) -> None:
+    """Write match patterns as an attribute ruler reads them: matched tokens carry the label as tag."""
+    import spacy
+    import srsly
+
+    nlp = spacy.blank(lang)
+    srsly.write_json(
+        path, [rule for row in patterns for rule in _tag_rules(nlp, row["label"], row["pattern"])]
+    )
+
+
+def _tag_rules(nlp: Language, label: str, pattern: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if isinstance(pattern, str):
+        pattern = [{"ORTH": token.text} for token in nlp.make_doc(pattern)]
+    # How many tokens an operator takes is open: then only the first and the last are sure to be there.
+    is_open = any(key.upper() == "OP" for token in pattern for key in token)
+    places = (0, -1) if is_open else range(len(pattern))
+    return [{"patterns": [pattern], "attrs": {"TAG": label}, "index": place} for place in places]
