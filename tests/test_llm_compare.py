@@ -141,6 +141,7 @@ def test_the_best_becomes_the_baseline_of_record(project, server):
     cfg = project.folder / "annoloop.cfg"
     cfg.write_text(f"# Größe 👍 stays\n{cfg.read_text(encoding='utf8')}", encoding="utf8")
     lines = '[llm]\ninclude_reason = false\nmax_cost = 3\n[llm.model]\nname = "good"\ntemperature = 0.5\n'
+    lines += "price_input = 0\nprice_output = 0\n"
     variants = read_variants(project, [variant(project, "best", lines)])
     found = compare_variants(project, variants)
     baseline = adopt(project, variants, found, "best")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from annoloop.llm.answers import AnswerCache, LLMResult
+from annoloop.llm.budget import Budget, Rehearsal
 from annoloop.llm.configured import (
     OWN_MODEL,
     check_llm,
@@ -33,6 +34,7 @@ def annotate(
     guidelines: str | None = None,
     lang: str = "en",
     redactor: Redactor | None = None,
+    budget: Budget | Rehearsal | None = None,
     on_open: OnOpen | None = None,
     on_send: OnSend | None = None,
     folder: Path | None = None,
@@ -56,6 +58,7 @@ def annotate(
         guidelines=guidelines,
         lang=lang,
         redactor=redactor,
+        budget=budget,
         on_open=on_open,
         on_send=on_send,
         folder=folder,

@@ -9,6 +9,7 @@ from typing import Any
 from annoloop.errors import LLMError
 from annoloop.llm.answers import AnswerCache
 from annoloop.llm.asking import OWN_TASKS, TEMPLATES, task_name, template_words
+from annoloop.llm.budget import Budget, Rehearsal
 from annoloop.llm.endpoint import REACHES, OnOpen, OnSend, check_answers
 from annoloop.llm.model import ModelSettings, OpenAIModel, model_settings
 from annoloop.llm.prompting import template_version, version_number, words_version
@@ -93,6 +94,7 @@ def model_of(
     *,
     allow_remote: str,
     cache: AnswerCache | None,
+    budget: Budget | Rehearsal | None = None,
     on_open: OnOpen | None = None,
     on_send: OnSend | None = None,
 ) -> Any:
@@ -103,11 +105,11 @@ def model_of(
     """
     if is_own_model(config):
         settings = _settings(config, allow_remote)
-        return OpenAIModel(settings, cache=cache, on_open=on_open, on_send=on_send)
+        return OpenAIModel(settings, cache=cache, budget=budget, on_open=on_open, on_send=on_send)
     _refuse_foreign(config, allow_remote)
     from annoloop.llm.foreign import ForeignModel
 
-    return ForeignModel(config["model"], cache=cache, on_open=on_open, on_send=on_send)
+    return ForeignModel(config["model"], cache=cache, budget=budget, on_open=on_open, on_send=on_send)
 
 
 def check_llm(config: Mapping[str, Any], *, allow_remote: str = "loopback", connect: bool = False) -> None:

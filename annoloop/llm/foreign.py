@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from annoloop.corpus.spacy_io import from_doc
 from annoloop.errors import LLMError
 from annoloop.llm.answers import (
+    PAID,
     Answer,
     AnswerCache,
     LLMResult,
@@ -19,11 +20,13 @@ from annoloop.llm.answers import (
     Prompt,
     as_prompt,
     call_key,
+    keep_answers,
 )
 from annoloop.llm.asking import Asked, total
+from annoloop.llm.budget import Budget, Rehearsal
 from annoloop.llm.chat import checked
 from annoloop.llm.endpoint import OnOpen, OnSend, Sent, scrub, silence_logging
-from annoloop.types import Annotation, Example, LabelScheme
+from annoloop.types import Annotation, Example, LabelScheme, LLMCall
 
 T = TypeVar("T")
 
@@ -42,10 +45,12 @@ class ForeignModel:
         block: Mapping[str, Any],
         *,
         cache: AnswerCache | None = None,
+        budget: Budget | Rehearsal | None = None,
         on_open: OnOpen | None = None,
         on_send: OnSend | None = None,
     ) -> None:
         self.block = dict(block)
+        self._budget = budget
         self._on_open = on_open
         self._on_send = on_send
         self.cache: AnswerCache = cache if cache is not None else MemoryCache()
@@ -55,14 +60,28 @@ class ForeignModel:
         """Answers in the order of the questions.
 
         Raises:
-            LLMError: the model cannot be made, or fails at several documents in a row.
+            LLMError: the model cannot be made, fails at several documents in a row, or there is a limit of
+                money, which nobody could keep: what it costs is not known.
         """
+        if isinstance(self._budget, Budget) and self._budget.max_cost is not None:
+            raise LLMError(
+                f"llm -> max_cost is {self._budget.max_cost:g}, and what {self.block['@llm_models']} "
+                "costs is not known: nothing was sent",
+                hint="use annoloop.OpenAI.v1 with its prices, or set max_cost = null",
+            )
         failed = 0
         for item, prompt in questions:
             key = call_key("spacy-llm", str(self.block["@llm_models"]), self.block, prompt)
             kept = self.cache.get(key)
+            rehearsal = self._budget if isinstance(self._budget, Rehearsal) else None
             if kept is not None:
+                if rehearsal:
+                    rehearsal.kept += 1
                 yield item, _checked(prompt, str(kept["content"]), key=key, cached=True)
+                continue
+            if rehearsal:
+                rehearsal.note(len(prompt), None)
+                yield item, Answer("", status="not_sent", key=key, reason="nothing was sent")
                 continue
             answer = self._ask(prompt, key)
             yield item, answer
@@ -76,12 +95,29 @@ class ForeignModel:
                 self._on_open("public")
             self._call = _resolved("llm_models", self.block, "model")
         self._tell(prompt, key)
+        at, began = time.time_ns() // 1000, time.monotonic()
         try:
             content = str(next(iter(next(iter(self._call([[prompt]]))))))
+            answer = _checked(prompt, content, key=key)
         except Exception as error:  # whatever a foreign model raises, it costs this document only
-            return Answer("", status="failed", key=key, reason=_said(error))
-        answer = _checked(prompt, content, key=key)
-        self.cache.put(key, {**answer.kept(), "model": str(self.block["@llm_models"]), "prompt": str(prompt)})
+            answer = Answer("", status="failed", key=key, reason=_said(error))
+        answer.milliseconds = round((time.monotonic() - began) * 1000)
+        name = str(self.block["@llm_models"])
+        # What its server said, and what that cost, only the model knows.
+        call = LLMCall(
+            key,
+            at,
+            endpoint=name,
+            reach="public",
+            model=name,
+            status=answer.status,
+            milliseconds=answer.milliseconds,
+            characters=len(prompt),
+            input_hash=prompt.about.get("input_hash"),
+            redaction=prompt.about.get("redaction", ""),
+        )
+        kept = {key: {**answer.kept(), "model": name, "prompt": str(prompt)}}
+        keep_answers(self.cache, kept if answer.status in PAID else {}, [call])
         return answer
 
     def _tell(self, prompt: Prompt, key: str) -> None:
@@ -244,11 +280,17 @@ class ForeignForm:
         from spacy_llm.ty import supports_sharding
 
         check_kind(str(block["@llm_tasks"]), scheme)
+        self._name = str(block["@llm_tasks"])[:100]
         self.scheme = scheme
         self.task = _resolved("llm_tasks", _filled(block, scheme, folder), "task")
         self._sharding = supports_sharding(self.task)
         self._context = getattr(model, "context_length", None)
         self._nlp = spacy.blank(lang)
+
+    @property
+    def template(self) -> str:
+        """Only the task knows its words."""
+        return self._name
 
     @property
     def shown(self) -> tuple[str, ...]:

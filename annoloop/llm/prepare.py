@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from annoloop.errors import LLMError
 from annoloop.llm.answers import Answer, AnswerCache, LLMResult, Prompt
 from annoloop.llm.asking import OWN_TASKS, Asked, make_question, result_of
+from annoloop.llm.budget import Budget, Rehearsal
 from annoloop.llm.configured import is_own_task, model_of
 from annoloop.llm.endpoint import OnOpen, OnSend
 from annoloop.llm.few_shot import FewShot, few_shot_size, refuse_blind, shots_of
@@ -33,6 +34,10 @@ _ASCII_PER_TOKEN = 2.5
 class Form(Protocol):
     """A way to ask about a text: our own question, or a task of spacy-llm."""
 
+    @property
+    def template(self) -> str:
+        """The words that it asks with, by name and version."""
+
     def ask(self, example: Example) -> Asked:
         """The prompts that ask about this text, at least one, and how to read what they are answered."""
 
@@ -45,6 +50,11 @@ class OwnForm:
     scheme: LabelScheme
     lang: str
     longest: Callable[[str], int]
+
+    @property
+    def template(self) -> str:
+        """The question's."""
+        return self.question.version
 
     def ask(self, example: Example) -> Asked:
         """One prompt a piece; a piece of blanks alone is not asked about."""
@@ -111,7 +121,7 @@ class Prepared:
         """The text on its way, as the LLM may see it."""
         asked = self.form.ask(masking.example(example))
         for prompt in asked.prompts:
-            prompt.about = masking.about(example)
+            prompt.about = {**masking.about(example), "template": self.form.template}
         return asked
 
 
@@ -125,6 +135,7 @@ def prepare(
     guidelines: str | None = None,
     lang: str = "en",
     redactor: Redactor | None = None,
+    budget: Budget | Rehearsal | None = None,
     on_open: OnOpen | None = None,
     on_send: OnSend | None = None,
     folder: Path | None = None,
@@ -132,9 +143,10 @@ def prepare(
     """Make the LLM of an `[llm]` block ready for texts; nothing is opened and nothing sent.
 
     `config` is the resolved block: {"model": {"@llm_models": ...}, "task": {"@llm_tasks": ...}}, also with
-    models and tasks of spacy-llm. Every text, example and guideline is sent as `redactor` masks it.
-    `on_open` is told how far the server is away before it is opened, which happens at the first text whose
-    answer is not kept; `on_send` of each request before it leaves. Where they raise, nothing is sent.
+    models and tasks of spacy-llm. Every text, example and guideline is sent as `redactor` masks it. `budget`
+    limits what a run costs; a rehearsal in its place counts and asks nothing. `on_open` is told how far the
+    server is away before it is opened, which happens at the first text whose answer is not kept; `on_send`
+    of each request before it leaves. Where they raise, nothing is sent.
     Texts of more than `max_characters` are cut by our own tasks; those of spacy-llm cut by their own rules.
     Relative paths in the block of a task begin at `folder`, by default where the program runs.
 
@@ -145,13 +157,12 @@ def prepare(
     block = config.get("task") or {"@llm_tasks": "auto"}
     include_reason = bool(config.get("include_reason"))
     if include_reason and not is_own_task(block):
-        raise LLMError(
-            f"llm -> include_reason: {block['@llm_tasks']} gives no reasons",
-            hint=f"set it to false, or use {OWN_TASKS[1]} or {OWN_TASKS[2]}",
-        )
-    model = model_of(config, allow_remote=allow_remote, cache=cache, on_open=on_open, on_send=on_send)
+        hint = f"set it to false, or use {OWN_TASKS[1]} or {OWN_TASKS[2]}"
+        raise LLMError(f"llm -> include_reason: {block['@llm_tasks']} gives no reasons", hint=hint)
+    model = model_of(
+        config, allow_remote=allow_remote, cache=cache, budget=budget, on_open=on_open, on_send=on_send
+    )
     shots = shots_of(few_shot, scheme, most=few_shot_size(config, scheme))
-
     if not is_own_task(block):
         from annoloop.llm.foreign import ForeignForm
 
@@ -161,11 +172,12 @@ def prepare(
         return Prepared(model, form, tuple(Shot(text, Annotation()) for text in form.shown), redactor)
     masking = Masking(redactor)
     embedded = isinstance(model, OpenAIModel) and model.settings.embedded
+    masked = tuple(replace(shot, text=masking.text(shot.text)) for shot in shots)
     question = make_question(
         block,
         scheme=scheme,
         embedded=embedded,
-        few_shot=tuple(Shot(masking.text(shot.text), shot.annotation) for shot in shots),
+        few_shot=masked,
         guidelines=masking.text(guidelines) if guidelines else guidelines,
         lang=lang,
         include_reason=include_reason,

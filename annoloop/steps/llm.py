@@ -17,11 +17,13 @@ from annoloop.steps.audit import AuditFile
 from annoloop.steps.guidelines import read_guidelines
 from annoloop.steps.redaction import redaction_of
 from annoloop.steps.sources import Said
+from annoloop.steps.spending import budget_of, remembered
 from annoloop.store.rows import annotation_from_json, annotation_to_json, dump
 from annoloop.types import Example
 
 if TYPE_CHECKING:
     from annoloop.llm.annotate import Labelled
+    from annoloop.llm.budget import Budget, Rehearsal
     from annoloop.llm.endpoint import Reach
 
 Purpose = Literal["suggest", "dev", "held_out", "annotate", "compare", "terms"]
@@ -44,7 +46,8 @@ class LLMSource:
     """An LLM with its prompt and its examples: the project's own, or another one to be compared with it.
 
     `config` is its `[llm]` block, `guidelines` what it is told of guidelines.md. `purpose`, `round` and `run`
-    are what the ledger says of its calls; they are no part of its key.
+    are what the ledger says of its calls; they are no part of its key. `budget` stands in for the run's own,
+    and answers with a status of `anew` are asked for again although they are kept.
     """
 
     project: Project
@@ -56,6 +59,8 @@ class LLMSource:
     purpose: Purpose = "suggest"
     round: int | None = None
     run: str = field(default_factory=lambda: uuid4().hex, compare=False)
+    budget: Budget | Rehearsal | None = field(default=None, compare=False)
+    anew: tuple[str, ...] = ()
     approach: Literal["llm"] = "llm"
 
     def predict(self, examples: Sequence[Example]) -> Iterator[Said]:
@@ -68,19 +73,23 @@ class LLMSource:
             config=self.config,
             few_shot=self.few_shot,
             allow_remote=project.settings.privacy.allow_remote,
-            cache=project.store.answers_kept(run=self.run, purpose=self.purpose, round=self.round),
+            cache=project.store.answers_kept(
+                run=self.run, purpose=self.purpose, round=self.round, anew=self.anew
+            ),
             guidelines=self.guidelines,
             lang=project.settings.project.lang,
             folder=project.folder,
             redactor=redaction_of(project).redactor,
+            budget=self.budget or budget_of(project),
             on_open=_agreed(self, examples),
             on_send=AuditFile(project.folder / project.settings.privacy.audit, run=self.run),
         )
         _refuse_judged(project, (shot.text for shot in prepared.shots))
         results = prepared.results(examples)
         by_hash = {eg.input_hash: eg for eg in examples}
-        for result in results:
-            yield by_hash[result.input_hash], result.annotation, _detail(result)
+        with remembered(project):
+            for result in results:
+                yield by_hash[result.input_hash], result.annotation, _detail(result)
 
 
 def _agreed(source: LLMSource, examples: Sequence[Example]) -> Callable[[Reach], None]:
@@ -343,3 +352,15 @@ def import_llm_answers(
     project.store.save_predictions(key, said, details=details)
     project.store.set_fact(IMPORTED_FACT, {"key": key, "name": f"{name} (imported answers)"})
     return len(said)
+
+
+def forget_import(project: Project) -> str | None:
+    """Let the configured LLM be the baseline again; returns whose answers those were, None without any.
+
+    The imported answers stay in the store: the same file imported again is known.
+    """
+    imported = project.store.fact(IMPORTED_FACT)
+    if imported is None:
+        return None
+    project.store.set_fact(IMPORTED_FACT, None)
+    return str(imported["name"])
