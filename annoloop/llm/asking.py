@@ -90,10 +90,19 @@ def template_words(block: Mapping[str, Any], folder: Path | None) -> str:
     """The words of the prompt template that a task block names, "" where it names none.
 
     Raises:
-        LLMError: the file is not there, or is broken.
+        LLMError: the file is not there, not in the folder, or broken.
     """
     named = block.get("template")
-    return own_template((folder or Path()) / str(named)) if named else ""
+    if not named:
+        return ""
+    within = (folder or Path()).resolve()
+    path = (within / str(named)).resolve()
+    if not path.is_relative_to(within):
+        raise LLMError(
+            f"llm -> task -> template: {path} is not in the project folder {within}",
+            hint="a prompt lies in its project",
+        )
+    return own_template(path)
 
 
 def _check_labels(given: Any, scheme: LabelScheme) -> None:

@@ -62,7 +62,12 @@ def own_template(path: Path) -> str:
         which = f"block {wrong[0]!r} is unknown" if wrong else "it has no block"
         hint = f"{{% block NAME %}}; known: {', '.join(BLOCKS)}"
         raise LLMError(f"llm -> task -> template: {path}: {which}", hint=hint)
-    if "question" in blocks and _PROBE not in render("ner.v1.en", "question", source, text=_PROBE):
+    try:
+        is_shown = "question" not in blocks or _PROBE in render("ner.v1.en", "question", source, text=_PROBE)
+    except LLMError as error:
+        named = error.message.replace("template:", f"template: {path}:", 1)
+        raise LLMError(named, hint=error.hint) from None
+    if not is_shown:
         raise LLMError(
             f"llm -> task -> template: {path}: block 'question' leaves the text out", hint="{{ text }}"
         )

@@ -23,22 +23,22 @@ DEFAULTS = Path(__file__).with_name("default.cfg")
 _REGISTERED = (("llm", "task", "@llm_tasks"), ("llm", "model", "@llm_models"))
 
 
-def load_settings(folder: Path) -> Settings:
-    """The settings of the project in `folder`: its annoloop.cfg over the defaults.
+def load_settings(folder: Path, *, file: Path | None = None) -> Settings:
+    """The settings of the project in `folder`: its annoloop.cfg, or `file` in its place, over the defaults.
 
     The component of a spacy-llm config pasted into the file is its `[llm]` block.
 
     Raises:
         SettingsError: no such project, a broken file, an unknown key, a wrong type, an unknown label.
     """
-    path = folder / FILE_NAME
+    path = file or folder / FILE_NAME
     if not path.is_file():
         raise SettingsError(
             f"{folder} is no annoloop project: it has no {FILE_NAME}",
             hint="make one: annoloop init PROJECT --kind ner --label NAME",
         )
     defaults = read_config(DEFAULTS)
-    own = with_llm_block(read_config(path), path, lang=defaults["project"]["lang"])
+    own = with_llm_block(read_config(path), folder / FILE_NAME, lang=defaults["project"]["lang"])
     settings = _checked(_merged(defaults, own), path)
     check_task_labels(settings.llm.task, settings.project.labels, path)
     return settings
