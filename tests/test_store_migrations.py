@@ -142,7 +142,7 @@ def check_ledger(store: Store) -> None:
         3003,
         2002,
     )
-    assert (known.cost, known.unpriced, known.texts) == (500.0, 1, 0)
+    assert (known.cost, known.unpriced, known.texts) == (500.0, 1, 1001)
     assert store.ratios("Größe 👍") == Ratios(7 / 3, 2.0)
     assert store.responses.get(RESPONSES[-1]["key"]) == json.loads(RESPONSES[-1]["response"])
 
