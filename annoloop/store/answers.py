@@ -40,7 +40,7 @@ _NEWEST_SEQ = select(func.max(in_force.c.seq)).where(in_force.c.annotator == bin
 _NEWEST = select(in_force.c.input_hash, in_force.c.seq, in_force.c.retracted).where(
     in_force.c.input_hash.in_(bindparam("hashes", expanding=True)),
     in_force.c.annotator == bindparam("annotator"),
-    in_force.c.adjudicated.is_(bindparam("adjudicated")),
+    in_force.c.adjudicated == bindparam("adjudicated"),
 )
 _COUNTS = select(task_counts).order_by(task_counts.c.round)
 _OWN_COUNTS = select(annotator_counts).where(annotator_counts.c.annotator == bindparam("annotator"))

@@ -36,14 +36,14 @@ _BY_HASH = _TASKS.where(tasks.c.task_hash.in_(bindparam("hashes", expanding=True
 _HELD = select(leases.c.task_hash, leases.c.until).where(
     leases.c.annotator == bindparam("annotator"),
     leases.c.client == bindparam("client"),
-    leases.c.adjudicating.is_(bindparam("adjudicating")),
+    leases.c.adjudicating == bindparam("adjudicating"),
     leases.c.until > bindparam("now"),
     leases.c.until <= bindparam("latest"),
 )
 _GIVE_BACK = delete(leases).where(
     leases.c.task_hash.in_(bindparam("hashes", expanding=True)),
     leases.c.annotator == bindparam("annotator"),
-    leases.c.adjudicating.is_(bindparam("adjudicating")),
+    leases.c.adjudicating == bindparam("adjudicating"),
 )
 
 FEW = 4
