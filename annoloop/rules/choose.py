@@ -67,7 +67,8 @@ class MatchTable:
         self.texts: list[list[int]] = [[] for _ in patterns]
         """The texts in which each pattern counts."""
         for number, (item, matches) in enumerate(zip(gold, found, strict=True)):
-            text, rows = item.example.text, {}
+            text = item.example.text
+            rows: dict[int, list[Found]] = {}
             starts, ends = _places(nlp.tokenizer(text)) if matches else ({}, {})
             for match in matches:
                 words = text[match.start : match.end]
@@ -122,16 +123,18 @@ class Chosen:
     score: float
 
 
-def choose(table: MatchTable, *, tolerance: float = 0.0, sure: float = 0.0) -> Chosen:
+def choose(
+    table: MatchTable, *, tolerance: float = 0.0, sure: float = 0.0, kept: Collection[int] = ()
+) -> Chosen:
     """The smallest set of patterns found that keeps the score, greedily.
 
     F is not a sum over patterns, but whether it exceeds f is: 2 right - f (said + gold) > 0. So the pattern
     is added that gains most by that measure until none gains, then those are taken out that cost at most
     `tolerance` of the score together, and f is what came of it: Dinkelbach's method (1967). A pattern has to
     gain by more than `sure` standard errors: of many patterns tried some look good by chance. Negative
-    patterns are in from the start, since alone they only take away.
+    patterns are in from the start, since alone they only take away. Those in `kept` are in to stay.
     """
-    search = _Search(table)
+    search = _Search(table, kept)
     f, best = 0.5, Chosen((), 0.0)
     for _ in range(1 if table.scheme.is_exclusive else _TURNS):
         made = search.run(0.0 if table.scheme.is_exclusive else f, sure, tolerance)
@@ -146,8 +149,8 @@ def choose(table: MatchTable, *, tolerance: float = 0.0, sure: float = 0.0) -> C
 class _Search:
     """Adds and takes out patterns one by one."""
 
-    def __init__(self, table: MatchTable) -> None:
-        self.table = table
+    def __init__(self, table: MatchTable, kept: Collection[int]) -> None:
+        self.table, self.kept = table, frozenset(kept)
         self._rows: list[list[Found]] = []
         self._now: list[tuple[int, int]] = []
         self._restart()
@@ -159,7 +162,7 @@ class _Search:
         self._rows = [[] for _ in self.table.gold]
         self._now = [(0, 0)] * len(self.table.gold)
         for number, pattern in enumerate(self.table.patterns):
-            if pattern.negative:
+            if pattern.negative or number in self.kept:
                 self._flip(number)
 
     def run(self, f: float, sure: float, tolerance: float) -> Chosen:
@@ -210,11 +213,14 @@ class _Search:
     def _drop(self, f: float, tolerance: float) -> None:
         """Take out what costs nothing, the last first, then the cheapest while the tolerance lasts."""
         for pattern in reversed(list(self.chosen)):
-            if _gain(self._change(pattern), f, 0.0) >= -_LEAST:
+            if pattern not in self.kept and _gain(self._change(pattern), f, 0.0) >= -_LEAST:
                 self._flip(pattern)
         least = self.table.score(*self._totals()) - tolerance
         while self.chosen and tolerance > 0:
-            costs = {pattern: _gain(self._change(pattern), f, 0.0) for pattern in self.chosen}
+            free = [pattern for pattern in self.chosen if pattern not in self.kept]
+            if not free:
+                return
+            costs = {pattern: _gain(self._change(pattern), f, 0.0) for pattern in free}
             cheapest = max(costs, key=lambda pattern: costs[pattern])
             self._flip(cheapest)
             if self.table.score(*self._totals()) < least:

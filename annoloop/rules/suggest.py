@@ -117,7 +117,9 @@ def _found(ideas: Iterable[Idea], least: int) -> dict[tuple[str, ...], int]:
 def _candidate(idea: Idea, without: Sequence[Mapping[tuple[str, ...], int]]) -> Candidate:
     line = as_line(idea.label, **idea.fields)
     if not idea.members:
-        beyond = tuple(found.get(idea.name, 0) for found in without)
+        # A frequent name of all texts may stand in the list of rare ones without a fold.
+        names = [idea.name, *([idea.listed] if idea.listed else [])]
+        beyond = tuple(max(found.get(name, 0) for name in names) for found in without)
         return Candidate(line, "gold", idea.sort, len(idea.texts), beyond=beyond)
     members = {
         member: tuple(found.get((*idea.name, member), 0) for found in without) for member in idea.members
@@ -207,8 +209,8 @@ def record(
 ) -> Record:
     """Count the matches of each candidate as if it stood alone; `found[i]` are the matches in `gold[i]`.
 
-    With `guarded`, as if it stood beside the negative ones: what those bar counts nowhere. A match of a negative pattern is right where no span of its label overlaps it (the text is not of
-    its label).
+    With `guarded`, as if it stood beside the negative ones: what those bar counts nowhere. A match of a
+    negative pattern is right where no span of its label overlaps it (the text is not of its label).
     """
     counts = np.zeros((4, len(candidates), FOLDS), dtype=np.int64)
     negative = [one.negative for one in candidates]
@@ -222,7 +224,8 @@ def record(
             if is_fair(candidates[match.pattern], fold, text[match.start : match.end]):
                 counts[2 if good else 3, match.pattern, fold] += 1
     fair = [[bool(count) for count in one.beyond] or [True] * FOLDS for one in candidates]
-    return Record(*counts, np.array(fair, dtype=bool).reshape(len(candidates), FOLDS))
+    shape = len(candidates), FOLDS
+    return Record(counts[0], counts[1], counts[2], counts[3], np.array(fair, dtype=bool).reshape(shape))
 
 
 def _not_barred(
@@ -333,9 +336,7 @@ def _levels(group: tuple[str, int, int]) -> tuple[tuple[Any, ...], ...]:
     return (), (group[0],), group
 
 
-def _expected(
-    tallies: Mapping[Any, NDArray[np.int64]], group: tuple[str, int, int]
-) -> tuple[float, float]:
+def _expected(tallies: Mapping[Any, NDArray[np.int64]], group: tuple[str, int, int]) -> tuple[float, float]:
     """The precision of a group, and its matches a candidate and fold."""
     precision, matches = 0.5, 0.0
     for key in _levels(group):

@@ -45,6 +45,15 @@ class Idea:
         fields = {key: value for key, value in self.fields.items() if not (self.members and key == "phrases")}
         return self.sort, self.label, json.dumps(fields)
 
+    @property
+    def listed(self) -> tuple[str, ...] | None:
+        """What a name with a line of its own would be called in the list of its sort; None for others."""
+        if self.members or self.sort not in ("spelling", "lower", "surface"):
+            return None
+        option = {key: value for key, value in self.fields.items() if key == "attr"}
+        form = self.fields.get("pattern") or self.fields["phrases"][0]
+        return self.sort, self.label, json.dumps(option), form
+
 
 @dataclass(frozen=True, slots=True)
 class _Marked:
@@ -107,9 +116,7 @@ def _leave_out(idea: Idea, against: Mapping[str, set[int]]) -> None:
     idea.fields = {**idea.fields, "phrases": sorted(idea.members)}
 
 
-def _elsewhere(
-    nlp: Language, idea: Idea, gold: Sequence[Gold], docs: Sequence[Doc]
-) -> dict[str, set[int]]:
+def _elsewhere(nlp: Language, idea: Idea, gold: Sequence[Gold], docs: Sequence[Doc]) -> dict[str, set[int]]:
     """The texts in which a member of a list stands outside every span of its label."""
     from spacy.matcher import PhraseMatcher
 
@@ -204,7 +211,7 @@ def _contexts(span: _Marked) -> Iterator[str]:
 
 
 def _befores(span: _Marked, text: str, first: int) -> Iterator[str]:
-    """Look-behinds, from none to the two words before. They must have one width, so blanks stay as they are."""
+    """Look-behinds, from none to the two words before; of one width each, so blanks stay as they are."""
     yield ""
     if span.start == 0:
         yield "^"

@@ -1,0 +1,108 @@
+"""Terms for a label, written by the LLM from the label and its definition alone: no text is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from annoloop.errors import LLMError
+from annoloop.llm.annotate import is_own_model
+from annoloop.llm.answers import AnswerCache, Malformed, Prompt
+from annoloop.llm.endpoint import REACHES
+from annoloop.llm.model import OpenAIModel, model_settings
+from annoloop.llm.prompting import render, template_version
+from annoloop.types import LabelScheme
+
+MOST_TERMS = 30
+_LONGEST = 60
+_SCHEMA = {
+    "type": "object",
+    "properties": {"terms": {"type": "array", "items": {"type": "string"}}},
+    "required": ["terms"],
+    "additionalProperties": False,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the LLM wrote: terms by label, and by label why there are none."""
+
+    terms: Mapping[str, tuple[str, ...]]
+    failed: Mapping[str, str]
+
+
+def terms_prompt(label: str, scheme: LabelScheme, *, lang: str, most: int = MOST_TERMS) -> Prompt:
+    """The question for the terms of one label."""
+    template = template_version("terms.v1", lang)
+    question = render(
+        template,
+        "question",
+        label=label,
+        definition=scheme.definitions.get(label),
+        others=[other for other in scheme.labels if other != label],
+        spans=scheme.has_spans,
+    )
+    return Prompt(
+        (
+            {"role": "system", "content": render(template, "system", spans=scheme.has_spans, most=most)},
+            {"role": "user", "content": question},
+        ),
+        schema=_SCHEMA,
+        check=_check,
+        repair=lambda reason: render(template, "repair", reason=reason),
+    )
+
+
+def _check(parsed: Any) -> None:
+    terms = parsed.get("terms") if isinstance(parsed, dict) else None
+    if not isinstance(terms, list) or not all(isinstance(term, str) for term in terms):
+        raise Malformed('"terms" is not a list of strings')
+
+
+def ask_terms(
+    scheme: LabelScheme,
+    *,
+    config: Mapping[str, Any],
+    allow_remote: str = "loopback",
+    cache: AnswerCache | None = None,
+    lang: str = "en",
+    most: int = MOST_TERMS,
+    on_open: Callable[[Any], None] | None = None,
+    on_send: Callable[[Any], None] | None = None,
+) -> Terms:
+    """Ask the model of the `[llm]` block for up to `most` terms for each label.
+
+    Answers are kept in `cache`: asked again, nothing is sent. A label whose answer fails has no terms and
+    stands under `failed`. `on_open` and `on_send` are those of `annotate`.
+
+    Raises:
+        LLMError: no model of ours is configured, it may not be asked where it is, or its server is down.
+    """
+    if not is_own_model(config):
+        name = (config.get("model") or {}).get("@llm_models")
+        raise LLMError(f"{name} cannot be asked for terms", hint="use annoloop.OpenAI.v1, or --no-llm")
+    block = dict(config.get("model") or {})
+    own = block.get("allow_remote", allow_remote)
+    # The project's word is the widest; a block may only narrow it.
+    reach = next((reach for reach in REACHES if reach in (own, allow_remote)), allow_remote)
+    settings = model_settings({**block, "allow_remote": reach})
+    model = OpenAIModel(settings, cache=cache, on_open=on_open, on_send=on_send)
+    terms, failed = {}, {}
+    asked = ((label, terms_prompt(label, scheme, lang=lang, most=most)) for label in scheme.labels)
+    for label, answer in model.ask_all(asked):
+        if answer.status == "ok":
+            terms[label] = _terms(answer.parsed["terms"], most)
+        else:
+            failed[label] = answer.reason
+    return Terms(terms, failed)
+
+
+def _terms(written: list[str], most: int) -> tuple[str, ...]:
+    """What was written without blanks around, each once in any case; no sentences."""
+    kept: dict[str, str] = {}
+    for term in written:
+        plain = " ".join(term.split())
+        if any(character.isalnum() for character in plain) and len(plain) <= _LONGEST:
+            kept.setdefault(plain.casefold(), plain)
+    return tuple(kept.values())[:most]
