@@ -93,11 +93,11 @@ def outer_folds(gold: PoolGold) -> list[tuple[PoolGold, tuple[Gold, ...]]]:
     ]
 
 
-def tell_score(ground: Ground, what: str, gold: Sequence[Gold], rules: Rules) -> None:
+def tell_score(ground: Ground, what: str, gold: DevGold | HeldOutGold, rules: Rules) -> None:
     """Print precision, recall and F with its interval."""
     texts = [item.example.text for item in gold]
     said = dict(zip((item.example.input_hash for item in gold), rules.predict(texts), strict=True))
-    found = score(ground.scheme, tuple(gold), said)
+    found = score(ground.scheme, gold, said, seed=0)
     low, high = found.interval or (0.0, 0.0)
     shown = f"P {found.precision or 0:.3f} R {found.recall or 0:.3f} F {found.score or 0:.3f}"
     print(f"{what}: {shown} ({low:.3f} to {high:.3f}) on {len(gold)} texts")
@@ -121,7 +121,7 @@ def brands(ground: Ground) -> None:
     rules = of(ground, patterns, chosen)
     published = load_rules(ground.patterns, scheme=ground.scheme, lang=ground.lang)
     assert published is not None
-    for name, gold in (("dev", tuple(ground.dev)), ("test", tuple(ground.test))):
+    for name, gold in (("dev", ground.dev), ("test", ground.test)):
         tell_score(ground, f"{name}, the {len(published.patterns)} published patterns", gold, published)
         tell_score(ground, f"{name}, the {len(chosen)} proposed and chosen", gold, rules)
 

@@ -66,6 +66,9 @@ def _log_odds(
     others = texts - len(own)
     scores = {}
     for gram, numbers in held.items():
+        if len(numbers) == texts:
+            scores[gram] = 0.0
+            continue
         inside = len(numbers & own)
         outside, prior = len(numbers) - inside, _PRIOR * len(numbers) / texts
         odds = math.log((inside + prior) / (len(own) + _PRIOR - inside - prior))

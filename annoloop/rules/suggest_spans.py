@@ -80,7 +80,7 @@ def span_ideas(gold: Sequence[Gold], *, scheme: LabelScheme, lang: str) -> list[
     ideas: dict[str, Idea] = {}
     for number, spans in enumerate(marked):
         for span in spans:
-            if span.end - span.start <= _LONGEST:
+            if span.end - span.start <= _LONGEST and span.words.strip():
                 for sort, fields in _of_a_span(span):
                     key = repr((span.label, fields))
                     ideas.setdefault(key, Idea(sort, span.label, fields)).texts.add(number)
@@ -97,7 +97,7 @@ def _lists(
     names: dict[str, set[int]] = {}
     for number, spans in enumerate(marked):
         for span in spans:
-            if span.label == label:
+            if span.label == label and span.words.strip():
                 names.setdefault(span.words, set()).add(number)
     if names:
         for idea in _name_lists(label, names):
@@ -153,7 +153,7 @@ def _name_lists(label: str, names: dict[str, set[int]]) -> Iterator[Idea]:
             elif len(group) > 1 or sort != "spelling":
                 how = {"pattern": group[0]} if len(group) == 1 else {"phrases": list(group)}
                 yield Idea(sort, label, {**how, **option}, texts)
-        if len(rare) > 1:
+        if rare:
             yield Idea(sort, label, {"phrases": sorted(rare), **option}, members=rare)
 
 
@@ -181,7 +181,7 @@ def spellings(words: str) -> tuple[str, ...]:
         # A possessive s stays outside, unless the name has one itself.
         endings = ("s", "'s", "’s") if owned else ("s",)
         forms |= {one + ending for one in stems for ending in endings if not one.endswith("s")}
-    return tuple(sorted(forms | {words.lower()}))
+    return tuple(sorted({form.strip() for form in forms} | {words.lower()}))
 
 
 def _of_a_span(span: _Marked) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from annoloop.errors import FormatError
 from annoloop.hashing import fraction
@@ -22,6 +22,10 @@ from annoloop.steps.patterns import add_pattern, pattern_lines, switched_off
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.store.pattern_choices import Choice, PatternChoice, PatternProposal, line_hash
 from annoloop.types import Annotation, PoolGold
+
+if TYPE_CHECKING:
+    from annoloop.llm.terms import Terms
+    from annoloop.steps.llm import LLMSource
 
 MOST_TEXTS, MOST_PLAIN = 3_000, 500
 MOST_PROPOSALS = 60
@@ -145,7 +149,8 @@ def _measured(
     order = sorted(range(len(there), len(everything)), key=lambda n: _rank(everything[n], n in chosen))
     covered = Counter(number for matches in unlabelled for number in {match.pattern for match in matches})
     order = _unlike(order, chosen, everything, trial.matches)
-    return tuple(_proposal(patterns[n], everything[n], n in chosen, covered[n]) for n in order[:most])
+    made = (_proposal(patterns[n], everything[n], n in chosen, covered[n]) for n in order[:most])
+    return tuple(sorted(made, key=_by_worth))
 
 
 def _unlike(
@@ -283,11 +288,14 @@ def _by_llm(project: Project, on_progress: OnProgress) -> list[Candidate]:
     made = list(from_answers(said, scheme=scheme, lang=lang))
     if isinstance(source, LLMSource):
         on_progress("the LLM writes terms", 0, len(scheme.labels))
-        made += from_terms(_terms(project, source), scheme=scheme)
+        written = _terms(project, source)
+        for label, reason in written.failed.items():
+            on_progress(f"no terms for {label}: {reason}", 0, 0)
+        made += from_terms(written.terms, scheme=scheme)
     return made
 
 
-def _terms(project: Project, source: Any) -> Any:
+def _terms(project: Project, source: LLMSource) -> Terms:
     from annoloop.llm.terms import ask_terms
     from annoloop.steps.agreement import refuse_without
     from annoloop.steps.audit import AuditFile
@@ -305,4 +313,4 @@ def _terms(project: Project, source: Any) -> Any:
         lang=project.settings.project.lang,
         on_open=refuse,
         on_send=AuditFile(project.folder / privacy.audit, run=source.run),
-    ).terms
+    )

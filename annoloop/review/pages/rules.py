@@ -14,6 +14,7 @@ from annoloop.project import Project
 from annoloop.review.pages.entry import plain
 from annoloop.review.pages.frame import Visit, decimal
 from annoloop.review.pages.matches import examples, place
+from annoloop.review.pages.rule_proposals import propose
 from annoloop.review.pages.told import told
 from annoloop.rules.matcher import Pattern
 from annoloop.rules.workbench import PatternReport
@@ -143,6 +144,7 @@ def show(visit: Visit) -> None:
         _summary(visit, found, say)
     with st.expander(f"**{say('try')}**", expanded=found is None or not found.lines):
         _try(visit)
+    propose(visit)
     if found is not None and found.lines:
         _list(visit, found, say)
     _off(visit, say)
