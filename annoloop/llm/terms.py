@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from annoloop.errors import LLMError
@@ -15,13 +16,9 @@ from annoloop.llm.prompting import render, template_version
 from annoloop.types import LabelScheme
 
 MOST_TERMS = 30
+_MOST_EMBEDDED = 12
+"""Terms that the embedded model is asked for: its answers end after 256 tokens."""
 _LONGEST = 60
-_SCHEMA = {
-    "type": "object",
-    "properties": {"terms": {"type": "array", "items": {"type": "string"}}},
-    "required": ["terms"],
-    "additionalProperties": False,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +29,13 @@ class Terms:
     failed: Mapping[str, str]
 
 
-def terms_prompt(label: str, scheme: LabelScheme, *, lang: str, most: int = MOST_TERMS) -> Prompt:
-    """The question for the terms of one label."""
+def terms_prompt(
+    label: str, scheme: LabelScheme, *, lang: str, most: int = MOST_TERMS, bounded: bool = False
+) -> Prompt:
+    """The question for the terms of one label. With `bounded` the schema itself ends the list.
+
+    Servers elsewhere may refuse a schema with bounds; the embedded one takes it, and its model needs it.
+    """
     template = template_version("terms.v1", lang)
     question = render(
         template,
@@ -48,10 +50,23 @@ def terms_prompt(label: str, scheme: LabelScheme, *, lang: str, most: int = MOST
             {"role": "system", "content": render(template, "system", spans=scheme.has_spans, most=most)},
             {"role": "user", "content": question},
         ),
-        schema=_SCHEMA,
+        schema=_schema(most if bounded else None),
         check=_check,
         repair=lambda reason: render(template, "repair", reason=reason),
     )
+
+
+def _schema(most: int | None) -> dict[str, Any]:
+    item: dict[str, Any] = {"type": "string"}
+    terms: dict[str, Any] = {"type": "array", "items": item}
+    if most is not None:
+        item["maxLength"], terms["maxItems"] = 30, most
+    return {
+        "type": "object",
+        "properties": {"terms": terms},
+        "required": ["terms"],
+        "additionalProperties": False,
+    }
 
 
 def _check(parsed: Any) -> None:
@@ -88,8 +103,11 @@ def ask_terms(
     reach = next((reach for reach in REACHES if reach in (own, allow_remote)), allow_remote)
     settings = model_settings({**block, "allow_remote": reach})
     model = OpenAIModel(settings, cache=cache, on_open=on_open, on_send=on_send)
+    embedded = settings.embedded
+    most = min(most, _MOST_EMBEDDED) if embedded else most
+    ask = partial(terms_prompt, scheme=scheme, lang=lang, most=most, bounded=embedded)
     terms, failed = {}, {}
-    asked = ((label, terms_prompt(label, scheme, lang=lang, most=most)) for label in scheme.labels)
+    asked = ((label, ask(label)) for label in scheme.labels)
     for label, answer in model.ask_all(asked):
         if answer.status == "ok":
             terms[label] = _terms(answer.parsed["terms"], most)

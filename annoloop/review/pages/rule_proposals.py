@@ -22,7 +22,7 @@ WORDS = {
         "title": "Proposed patterns",
         "titled": "Proposed patterns: {n}",
         "make": "Propose patterns",
-        "intro": "Made from the texts to learn from. Precision is measured on those that a pattern was not "
+        "intro": "Made from the texts to learn from. Precision counts only those that a pattern was not "
         "made from; texts to compare or judge by are never looked at.",
         "made": "New proposals: {n}.",
         "nothing": "Nothing new to propose. Label more texts first.",
