@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +12,8 @@ from annoloop.project import Project
 from annoloop.steps.add import FROZEN_FACT
 from annoloop.steps.ask import BLIND_ROUND, answer_with, ask_blind, open_round, require_texts, waiting
 from annoloop.steps.evaluate import Evaluation, evaluate, gate_plan
-from annoloop.steps.export import export
+from annoloop.steps.export import Exported, export
+from annoloop.steps.export_rules import export_rules
 from annoloop.steps.llm import llm_source, pin_few_shot, why_no_llm
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import rules_source
@@ -61,15 +62,16 @@ def run_loop(
     rounds = max_rounds or gate_plan(project).rounds
     gate_plan(project, rounds=rounds)
 
+    out_dir = out_dir or project.folder / "dist"
     yield from loop.ask_blind()
     if not loop.ended:
-        yield from loop.try_rules(despite_rules)
+        yield from loop.try_rules(despite_rules, out_dir)
     for number in range(loop.next_round(), rounds + 1):
         if loop.ended or loop.good_enough:
             break
         yield from loop.turn(number)
     if not loop.ended:
-        yield from loop.ship(out_dir or project.folder / "dist")
+        yield from loop.ship(export, out_dir)
 
 
 class _Loop:
@@ -98,16 +100,15 @@ class _Loop:
         if not self.ended:
             self.project.store.set_fact(FROZEN_FACT, True)
 
-    def try_rules(self, despite: bool) -> Iterator[Event]:
-        """Rules before any model: where they suffice, the loop ends."""
+    def try_rules(self, despite: bool, out_dir: Path) -> Iterator[Event]:
+        """Rules before any model: where they suffice, the loop ends with a wheel of them."""
         rules = rules_source(self.project)
         if rules is not None:
             self.rules, verdict = judge_rules(self.project, rules)
             yield Event("rules", verdict.reason)
             if verdict.suffice and not despite and not self.project.store.rounds():
-                result = evaluate(self.project, on_progress=self.on_progress)
                 self.ended = True
-                yield Event("done", "rules suffice: no model is needed", result=result)
+                yield from self.ship(export_rules, out_dir, "rules suffice: no model is needed")
                 return
         why = why_no_llm(self.project)
         if why is None:
@@ -144,11 +145,11 @@ class _Loop:
         self.good_enough = _good_enough(result, record, self.rules, project.settings.rules.target)
         yield Event("judged", f"{result.verdict.decision}: {result.verdict.reason}", number, result)
 
-    def ship(self, out_dir: Path) -> Iterator[Event]:
-        """The newest model as a wheel, installed afresh and tried."""
-        exported = export(self.project, out_dir, on_progress=self.on_progress)
+    def ship(self, exporting: Callable[..., Exported], out_dir: Path, done: str = "done") -> Iterator[Event]:
+        """The newest model, or the rules, as a wheel, installed afresh and tried."""
+        exported = exporting(self.project, out_dir, on_progress=self.on_progress)
         yield Event("exported", f"{exported.wheel} (tried in {exported.environment})", wheel=exported.wheel)
-        yield Event("done", "done", result=evaluate(self.project), wheel=exported.wheel)
+        yield Event("done", done, result=evaluate(self.project), wheel=exported.wheel)
 
     def answered(self, number: int, what: str) -> Iterator[Event]:
         """Return when a round is answered: by the oracle at once, by people in their own time."""

@@ -133,8 +133,8 @@ class Suggestion:
     """A pre-annotation. `source` names the rules' version, the LLM with its prompt, or the model's round.
 
     `score` is from 0 to 1, None where the source gives none. `reason` is why the source says so, in words
-    or as the patterns that matched; empty where it gives none. `unplaced` are the quotes of an LLM that the
-    text does not contain: shown beside the suggestion, never dropped.
+    or as the patterns that matched; empty where it gives none. `unplaced` are the quotes of an LLM that found
+    no place in the text: shown beside the suggestion, never dropped.
     """
 
     annotation: Annotation

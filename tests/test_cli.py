@@ -149,6 +149,11 @@ def on_a_project(folder):
         ("rules", "check", folder),
         ("rules", "export", folder, folder / "out"),
         ("llm", "import", folder, texts),
+        ("llm", "compare", folder),
+        ("llm", "estimate", folder),
+        ("llm", "annotate", folder),
+        ("llm", "retry", folder),
+        ("llm", "spend", folder),
         ("review", folder, "--no-browser"),
     ]
 

@@ -1,4 +1,8 @@
+import importlib.util
+import json
+import random
 import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -119,3 +123,23 @@ def test_normal_forms_of_a_text_find_each_other(text):
     quote = unicodedata.normalize("NFD", text)
     found = align(f"( {text} )", [Mention(quote, "B")])
     assert found.spans or not quote.strip()
+
+
+def benchmark():
+    path = Path(__file__).parents[1] / "benchmarks" / "llm_exact.py"
+    spec = importlib.util.spec_from_file_location("llm_exact", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+EXACT = benchmark()
+
+
+@given(st.integers(0, 10**9), st.booleans(), st.sampled_from([0.3, 0.6, 1.0]), st.randoms())
+def test_the_right_answer_ends_at_the_right_places_in_whichever_order(seed, nested, meant, order):
+    text, spans = EXACT.made(random.Random(seed), nested=nested, meant=meant)
+    entities = json.loads(EXACT.in_json(text, spans))["entities"]
+    order.shuffle(entities)
+    found = align(text, [Mention(**entity) for entity in entities], allow_overlap=nested)
+    assert found.spans == spans and not found.unaligned and not found.ambiguous

@@ -12,6 +12,7 @@ from annoloop.errors import LLMError
 from annoloop.hashing import input_hash
 from annoloop.llm import annotate as module
 from annoloop.llm.answers import MemoryCache
+from annoloop.llm.dialect import Dialect, proven_dialects, recall_dialects
 from annoloop.types import Annotation, Example, LabelScheme, Span
 
 SCHEME = LabelScheme("textcat", ("GOOD", "BAD"))
@@ -282,3 +283,136 @@ def test_words_in_another_order_are_another_question(server):
     results = {r.input_hash: r.annotation for r in ask(server, asked, scheme=scheme, cache=MemoryCache())}
     assert results[input_hash(texts[0])] == Annotation(spans=(Span(0, 4, "ORG"),))
     assert results[input_hash(texts[1])] == Annotation(spans=(Span(0, 6, "ORG"),))
+
+
+class Ledger(MemoryCache):
+    """Keeps calls too, as the store does."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls, self.batches = [], []
+
+    def get_many(self, keys):
+        return {key: self[key] for key in keys if key in self}
+
+    def put_many(self, answers, calls):
+        self.update(answers)
+        self.calls += calls
+        self.batches.append(len(answers))
+
+
+def test_every_request_is_noted_with_what_became_of_it_and_no_word_of_the_text(server):
+    server.queue.extend([Reply(status=429, headers={"Retry-After": "0"}), RESET, "secret text 0", GOOD])
+    ledger = Ledger()
+    result = one(server, cache=ledger, model={"price_input": 1.0, "price_output": 2.0, "price_date": "2026"})
+    assert result.status == "ok"
+    told = [(call.attempt, call.status, call.http, call.reason) for call in ledger.calls]
+    assert told == [
+        (1, "failed", 429, "HTTP 429"),
+        (2, "failed", None, "connection broken"),
+        (3, "malformed", 200, "not what was asked for"),
+        (4, "ok", 200, ""),
+    ]
+    last = ledger.calls[-1]
+    assert (last.prompt_tokens, last.completion_tokens, last.cost) == (10, 5, pytest.approx(20 / 1e6))
+    assert (last.model, last.reach, last.template) == ("fake", "loopback", "textcat.v1.en")
+    assert last.input_hash == result.input_hash and last.endpoint == server.base_url and last.at > 0
+    assert last.price == {"input": 1.0, "cached": None, "output": 2.0, "date": "2026"}
+    assert {call.key for call in ledger.calls} == set(ledger) and ledger.calls[0].cost is None
+    # The answer's tokens and cost are those of both turns.
+    assert result.prompt_tokens == 20 and result.cost == pytest.approx(40 / 1e6)
+
+
+def test_calls_of_a_run_that_an_error_ends_are_noted(server):
+    server.answer = lambda body: Reply(status=401, error="bad key: text 0")
+    ledger = Ledger()
+    with pytest.raises(LLMError, match="refuses the key"):
+        ask(server, examples(1), cache=ledger)
+    assert [(call.http, call.status, call.reason) for call in ledger.calls] == [(401, "failed", "HTTP 401")]
+
+
+def test_tokens_that_the_server_knew_are_told_apart(server):
+    usage = {"prompt_tokens": 100, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 80}}
+    choice = {"message": {"role": "assistant", "content": GOOD}, "finish_reason": "stop"}
+    server.answer = lambda body: Reply(body=json.dumps({"choices": [choice], "usage": usage}).encode())
+    ledger = Ledger()
+    prices = {"price_input": 10.0, "price_cached": 1.0, "price_output": 0.0}
+    result = one(server, cache=ledger, model=prices)
+    assert ledger.calls[0].cached_tokens == 80 and result.cost == pytest.approx((20 * 10 + 80) / 1e6)
+
+
+def test_equal_prompts_at_the_same_time_are_asked_once(server):
+    server.answer = lambda body: Reply(GOOD, after=0.05)
+    twice = [*examples(6), *examples(6), *examples(3)]
+    results = ask(server, twice, cache=MemoryCache(), model={"workers": 8})
+    assert sorted(r.input_hash for r in results) == sorted(eg.input_hash for eg in twice)
+    assert {r.status for r in results} == {"ok"} and len(server.history) == 6
+    assert sum(not r.cached for r in results) == 6
+
+
+def test_many_answers_are_kept_at_a_time_each_before_it_is_yielded(server):
+    class Slow(Ledger):
+        def put_many(self, answers, calls):
+            time.sleep(0.1)
+            super().put_many(answers, calls)
+
+    ledger = Slow()
+    running = module.annotate(examples(40), scheme=SCHEME, config=block(server, workers=8), cache=ledger)
+    for number, _result in enumerate(running, start=1):
+        assert len(ledger) >= number
+    assert sum(ledger.batches) == 40 and len(ledger.batches) < 30
+
+
+def test_the_first_question_goes_alone_until_the_form_is_known(server):
+    def strict(body):
+        form = body.get("response_format")
+        return Reply(GOOD, after=0.02) if form is None else Reply(status=400, error="response_format?")
+
+    server.answer = strict
+    ask(server, examples(30), model={"workers": 16})
+    assert sum("response_format" in body for body in server.history) == 3
+    assert len(server.history) == 33
+
+
+def test_a_first_question_that_fails_does_not_hold_the_others_up(server):
+    first = []
+
+    def stuck(body):
+        asked = body["messages"][-1]["content"]
+        first.append(asked)
+        return Reply(status=500) if asked == first[0] else GOOD
+
+    server.answer = stuck
+    results = ask(server, examples(8), model={"retries": 1, "workers": 8})
+    assert sorted(r.status for r in results) == ["failed"] + ["ok"] * 7
+    # They went between its first attempt and its second, not after it had given up.
+    assert server.asked()[1] != server.asked()[0] == first[0]
+
+
+def test_what_was_found_out_is_recalled_in_another_process(server):
+    dialect = Dialect()
+    dialect.learn({"response_format": {"type": "json_schema"}}, 400, "response_format")
+    dialect.learn({"temperature": 0.0}, 400, "temperature must be 1")
+    dialect.prove()
+    other = Dialect()
+    other.restore(json.loads(json.dumps(dialect.state())))
+    assert other.proven and other.form == "json_object_schema" and other.state() == dialect.state()
+    # What a file says is not believed blindly.
+    broken = Dialect()
+    broken.restore({"form": "morse", "dropped": ["messages"]})
+    assert not broken.proven and broken.form == "json_schema"
+    recall_dialects({f"{server.base_url} fake": dialect.state()})
+    assert one(server).status == "ok"
+    assert "temperature" not in server.history[0]
+    assert server.history[0]["response_format"]["type"] == "json_object"
+    assert f"{server.base_url} fake" in proven_dialects()
+
+
+def test_an_answer_paid_for_is_kept_although_its_repair_fails(server):
+    cache = MemoryCache()
+    server.queue.append("no JSON")
+    server.answer = lambda body: Reply(status=400, error="too long")
+    first = one(server, cache=cache)
+    assert first.status == "malformed" and first.prompt_tokens == 10
+    before = len(server.history)
+    assert one(server, cache=cache).status == "malformed" and len(server.history) == before

@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from itertools import product
 
 import pytest
 import spacy
@@ -12,10 +13,11 @@ from fake_llm import FakeLLM, Reply
 from annoloop.errors import FormatError, LLMError
 from annoloop.hashing import input_hash
 from annoloop.llm.annotate import annotate, choose_few_shot, describe, identity
-from annoloop.llm.answers import MemoryCache, NotAnsweredError
-from annoloop.llm.asking import closed_quotes
+from annoloop.llm.answers import MemoryCache, NotAnsweredError, call_key
+from annoloop.llm.asking import closed_quotes, make_question
 from annoloop.llm.imported import import_answers
 from annoloop.llm.prompting import PROMPTS, render, version_number
+from annoloop.llm.questions import Shot
 from annoloop.types import Annotation, Example, Gold, LabelScheme, PoolGold, Span
 
 NER = LabelScheme("ner", ("ORG", "GPE"), {"ORG": "companies"})
@@ -187,6 +189,32 @@ def test_a_model_of_spacy_llm_runs_in_our_loop_where_the_project_allows_it(serve
     assert len(asked) == 3  # the answered one is not asked again
 
 
+SPACYS = [
+    ("spacy.NER.v3", "1. Apple | True | ORG | a company\n2. York | True | GPE | a city", [(0, 5), (15, 19)]),
+    (
+        "spacy.SpanCat.v3",
+        "1. New York | True | ORG | a team\n2. York | True | GPE | a city",
+        [(11, 19), (15, 19)],
+    ),
+    ("spacy.TextCat.v3", "ORG", "ORG"),
+]
+
+
+@pytest.mark.parametrize(("task", "answer", "expected"), SPACYS)
+def test_spacy_llms_own_tasks_in_a_pipeline_and_in_our_loop(server, task, answer, expected):
+    text = "Apple into New York"
+    server.answer = lambda body: answer
+    doc = pipeline(server, {"@llm_tasks": task, "labels": ["ORG", "GPE"]})(text)
+    kind = {"NER": "ner", "SpanCat": "spancat", "TextCat": "textcat"}[task.split(".")[1]]
+    (result,) = run(server, LabelScheme(kind, ("ORG", "GPE")), [text], task=task)
+    if kind == "textcat":
+        assert doc.cats == {"ORG": 1.0, "GPE": 0.0} and result.annotation.labels == (expected,)
+        return
+    found = doc.ents if kind == "ner" else doc.spans["sc"]
+    assert [(span.start_char, span.end_char) for span in found] == expected
+    assert [(span.start, span.end) for span in result.annotation.spans] == expected
+
+
 def test_an_unknown_task_or_key_is_named(server):
     with pytest.raises(LLMError, match=r"spacy\.Nonsense"):
         run(server, NER, ["a"], task="spacy.Nonsense.v1")
@@ -273,6 +301,8 @@ def wordings(template):
 WORDED = {
     "ner.v1.de-1": ("3fc50df6b816", "b6ebe7593015"),
     "ner.v1.en-1": ("e926e0133793", "622367224e03"),
+    "spancat.v1.de-1": ("2e1841c23394", "e7863128a602"),
+    "spancat.v1.en-1": ("eb26913f9071", "7fc6fe50e462"),
     "textcat.v1.de-1": ("28b95fd8adff", "62deaa5fa904"),
     "textcat.v1.en-1": ("97874125ca84", "1c5bb7bdace7"),
 }
@@ -292,6 +322,90 @@ def test_the_version_of_a_prompt_changes_with_its_words(template):
         for reasons in (False, True)
     )
     assert WORDED[f"{template}-{version_number(template)}"] == digests
+
+
+# What an answer is kept under, of each kind and task: en and de, server and embedded, plain and with reasons
+# and guidelines. A change here means that everything kept is asked and paid for again.
+KEPT_UNDER = {
+    ("ner", "auto"): "1e52ac138171 76c66381fd4e b864e76941d7 511369773fa8 "
+    "f529ebd544b0 66d9985d6813 1b8810858fb4 5ea46b5d2ea2",
+    ("spancat", "annoloop.NER.v1"): "1e52ac138171 76c66381fd4e b864e76941d7 511369773fa8 "
+    "f529ebd544b0 66d9985d6813 1b8810858fb4 5ea46b5d2ea2",
+    ("textcat", "auto"): "2c368c5ae98e e19dfeb59378 2c368c5ae98e 61abb20e28fc "
+    "436e86e214e8 be9ff3b05bf7 436e86e214e8 2d9daa9cf484",
+    ("textcat_multilabel", "auto"): "0459c03014a9 f0c877674f48 0459c03014a9 fe11b743ab5d "
+    "5f14dfb458cc cf407ecf47ea 5f14dfb458cc 193fc08be2b0",
+}
+
+
+@pytest.mark.parametrize(("kind", "task"), KEPT_UNDER)
+def test_answers_kept_today_are_found_tomorrow(kind, task):
+    scheme = LabelScheme(kind, ("A", "B"), {"A": "first thing"})
+    shots = (Shot("Gap", Annotation(labels=("B",))),)
+    if scheme.has_spans:
+        shots = (Shot("Gap, gaps, Gap", Annotation(spans=(Span(11, 14, "A"),))), Shot("none", Annotation()))
+    keys = []
+    for lang, embedded, told in product(("en", "de"), (False, True), (False, True)):
+        question = make_question(
+            {"@llm_tasks": task},
+            scheme=scheme,
+            embedded=embedded,
+            few_shot=shots,
+            guidelines="Mark it." if told else None,
+            lang=lang,
+            include_reason=told,
+        )
+        keys.append(call_key("e", "m", {}, question.prompt("İ 👍\r\nGap"))[:12])
+    assert " ".join(keys) == KEPT_UNDER[kind, task]
+
+
+@pytest.mark.parametrize(("lang", "words"), [("en", "may overlap"), ("de", "dürfen sich überschneiden")])
+def test_where_spans_may_overlap_the_llm_is_told_so(server, lang, words):
+    scheme = LabelScheme("spancat", ("ORG", "GPE"))
+    server.answer = lambda body: entities(("Bank of York", "ORG", 1), ("York", "GPE", 1))
+    (result,) = run(server, scheme, ["Bank of York"], task="auto", lang=lang)
+    assert len(result.annotation.spans) == 2 and words in server.history[0]["messages"][0]["content"]
+    (result,) = run(server, NER, ["Bank of York"], task="auto", lang=lang)
+    assert words not in server.history[1]["messages"][0]["content"]
+    config = {"model": {"base_url": "http://localhost:1/v1", "name": "m"}}
+    assert describe(config, scheme, lang=lang) == f"m, prompt annoloop.SpanCat.v1/{lang}-1"
+    assert identity(config, scheme, lang=lang) == f"m, prompt spancat.v1.{lang}"
+
+
+def own_prompt(server, folder, words, scheme=NER, **task):
+    (folder / "mine.jinja").write_text(words, encoding="utf8")
+    model = {"base_url": server.base_url, "name": "fake"}
+    config = {"model": model, "task": {"@llm_tasks": "auto", "template": "mine.jinja", **task}}
+    list(annotate([Example("1", "so so")], scheme=scheme, config=config, folder=folder))
+    name, key = (say(config, scheme, folder=folder) for say in (describe, identity))
+    return server.history[-1]["messages"], name, key
+
+
+@pytest.mark.parametrize("scheme", [NER, CAT])
+def test_a_project_words_its_own_prompt_and_leaves_the_rest(server, tmp_path, scheme):
+    words = "{% block system %}Find {{ labels | join(' and ') }} {{ secret }}!{% endblock %}"
+    turns, name, key = own_prompt(server, tmp_path, words.replace(" {{ secret }}", ""), scheme)
+    assert turns[0]["content"] == f"Find {' and '.join(scheme.labels)}!"
+    assert turns[1]["content"] == "Text: so so"
+    assert "mine.jinja-" in name and "mine.jinja-" in key
+    question = "{% block question %}Q: {{ text }}{% endblock %}"
+    turns, other, other_key = own_prompt(server, tmp_path, question, scheme)
+    assert turns[1]["content"] == "Q: so so" and turns[0]["content"].startswith("You ")
+    assert other != name and other_key != key
+    asked = len(server.history)
+    for wrong, said in (
+        (words, "'secret' is undefined"),
+        ("{% block system %}", "line 1"),
+        ("no block", "it has no block"),
+        (question.replace("text", "'text'"), "leaves the text out"),
+        ("{% block sytem %}{% endblock %}", "block 'sytem' is unknown"),
+        ("{% block system %}{{ labels.__class__.__mro__ }}{% endblock %}", "unsafe"),
+    ):
+        with pytest.raises(LLMError, match=said):
+            own_prompt(server, tmp_path, wrong, scheme)
+    with pytest.raises(LLMError, match="cannot be read"):
+        own_prompt(server, tmp_path, "", scheme, template="none.jinja")
+    assert len(server.history) == asked
 
 
 REASONED = {
@@ -362,6 +476,7 @@ def test_reasons_are_refused_where_the_task_gives_none(server):
 def test_every_language_of_a_prompt_has_the_same_blocks():
     blocks = {path.name: path.read_text("utf8").count("{% block ") for path in PROMPTS.glob("*.jinja")}
     assert set(blocks.values()) == {3} and len(blocks) == len(TEMPLATES) + 2
+    assert {name.rsplit(".", 2)[1] for name in blocks} == {"en", "de"}
 
 
 def test_answers_made_elsewhere_are_results(tmp_path):

@@ -179,11 +179,15 @@ def test_where_rules_suffice_the_loop_ends_unless_told_otherwise(tmp_path):
     project = small_project(tmp_path / "run", rows, labels=LABELS[:2], rules="target = 0.7")
     write_rows(project.patterns, PATTERNS)
     events = turn(project, rows)
-    assert happened(events) == ["note", "asked", "rules", "done"]
+    assert happened(events) == ["note", "asked", "rules", "exported", "done"]
     assert "no verdict is given on fewer than 100" in events[0].message
     assert re.search(r"score [01]\.\d+ on \d+ dev texts", events[-1].result.verdict.reason)
     assert events[-1].result.verdict.decision == "rules_suffice"
     assert not project.store.rounds()
+    wheel = events[-1].wheel
+    assert wheel.is_file() and "_rules-" in wheel.name
+    assert events[-1].result.wheel == str(wheel)
+    assert str(wheel) in status(project).next_step
 
     events = turn(project, rows, despite_rules=True, max_rounds=1)
     assert "judged" in happened(events)

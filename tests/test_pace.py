@@ -19,8 +19,8 @@ from annoloop.project import Project
 from annoloop.steps.ask import answer_with, ask_blind
 from annoloop.steps.evaluate import evaluate
 from annoloop.steps.gold_counts import gold_counts
-from annoloop.steps.pace import FEW_ANSWERS, MEASURED, pace
-from annoloop.types import Annotation, Answer, Example, Round, Scores, Span, Suggestion
+from annoloop.steps.pace import FEW_ANSWERS, MEASURED, Cost, pace
+from annoloop.types import Annotation, Answer, Example, LLMCall, Round, Scores, Span, Suggestion
 
 TODAY = date(2026, 3, 10)
 NOON = int(datetime(2026, 3, 9, 12, tzinfo=UTC).timestamp()) * 1_000_000
@@ -221,13 +221,15 @@ def test_blind_held_out_answers_are_no_measure_of_labelling_by_hand(project):
 
 def test_cost_is_the_sum_of_what_is_known_and_none_where_a_price_is_not(project):
     assert pace(project, today=TODAY).cost is None
-    detail = {"prompt_tokens": 90, "completion_tokens": 10, "cost": 0.25}
-    project.store.save_predictions("llm:a", {"x": Annotation()}, details={"x": detail})
-    project.store.save_predictions("rules:a", {"x": Annotation()})
-    project.store.save_predictions("llm:b", {"y": None}, details={"y": detail})
+    call = LLMCall("k", 1, prompt_tokens=90, completion_tokens=10, cost=0.25, input_hash="x")
+    dev, suggest = (project.store.answers_kept(run="r", purpose=purpose) for purpose in ("dev", "suggest"))
+    dev.note([call])
+    assert pace(project, today=TODAY).cost == Cost(1, 100, 0.25)
+    # The same text for another purpose is paid again, but is one text; a failed call costs nobody knows what.
+    suggest.note([call, replace(call, status="failed", prompt_tokens=None, cost=None, input_hash="y")])
     cost = pace(project, today=TODAY).cost
-    assert (cost.texts, cost.tokens, cost.money) == (2, 200, 0.5)
-    project.store.save_predictions("llm:b", {"z": None}, details={"z": {**detail, "cost": None}})
+    assert (cost.texts, cost.tokens, cost.money) == (2, 210, 0.5)
+    suggest.note([replace(call, cost=None)])
     assert pace(project, today=TODAY).cost.money is None
 
 

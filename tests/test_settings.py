@@ -8,9 +8,11 @@ import pytest
 
 from annoloop.errors import AnnoloopError, SchemeError, SettingsError
 from annoloop.project import Project
+from annoloop.settings.edit import edit_settings, settings_with
 from annoloop.settings.load import load_settings, write_settings
 
 PROJECT = {"name": "p", "kind": "ner", "labels": ["A", "B"], "lang": "de"}
+LINES = 'name = "p"\nkind = "ner"\nlabels = ["A", "B"]'
 
 
 def written(folder: Path, text: str) -> Path:
@@ -106,3 +108,22 @@ def test_one_long_action_at_a_time(tmp_path: Path) -> None:
         pass
     with other.exclusive("train"):
         pass
+
+
+def test_a_new_section_goes_above_those_below_it_and_every_comment_stays(tmp_path: Path) -> None:
+    text = f'[project]\n{LINES}\n\n# The model, Größe 👍\n[llm.model]\nname = "x" \n\n[gate]\nrounds = 3\n'
+    written(tmp_path, text)
+    changes = {
+        "llm": {"max_cost": 3},
+        "llm.model": {"*": None, "@llm_models": "spacy.GPT-4.v3"},
+        "llm.task": {},
+    }
+    tried = settings_with(tmp_path, changes)
+    assert (tmp_path / "annoloop.cfg").read_text(encoding="utf8") == text
+    edit_settings(tmp_path, changes)
+    assert load_settings(tmp_path) == tried
+    assert tried.llm.max_cost == 3 and tried.llm.model == {"@llm_models": "spacy.GPT-4.v3"}
+    after = (tmp_path / "annoloop.cfg").read_text(encoding="utf8")
+    assert after.index("[llm]") < after.index("# The model, Größe 👍\n[llm.model]") and "rounds = 3" in after
+    with pytest.raises(SettingsError, match=r"annoloop\.cfg.*max_cost"):
+        settings_with(tmp_path, {"llm": {"max_cost": -1}})

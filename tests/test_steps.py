@@ -15,6 +15,7 @@ from annoloop.steps.ask import BLIND_ROUND, answer_with, ask_blind, open_round, 
 from annoloop.steps.evaluate import evaluate
 from annoloop.steps.export import export
 from annoloop.steps.llm import pin_few_shot
+from annoloop.steps.llm_baseline import BASELINE_FACT
 from annoloop.steps.sources import rules_source
 from annoloop.steps.suggest import best_source
 from annoloop.steps.train import train_round
@@ -154,6 +155,7 @@ def test_all_approaches_are_judged_on_the_same_texts(tmp_path):
 
 def test_a_wheel_is_built_from_a_relative_path_with_its_evidence(project, tmp_path, monkeypatch):
     trained(project)
+    project.store.set_fact(BASELINE_FACT, {"name": "mine", "tried": 7, "settings": "llm:gone"})
     monkeypatch.chdir(tmp_path)
     made = export(Project.open("p"), Path("out"), environment="shared")
     assert made.wheel.parent == tmp_path / "out"
@@ -164,6 +166,8 @@ def test_a_wheel_is_built_from_a_relative_path_with_its_evidence(project, tmp_pa
     assert evidence["data"]["pool"]["texts"] == 40
     assert evidence["held_out"]["simulated"] == evidence["held_out"]["texts"] > 0
     assert evidence["verdict"]["decision"] == "no_llm"
+    adopted = evidence["llm_baseline"]
+    assert (adopted["name"], adopted["tried"], adopted["in_force"]) == ("mine", 7, False)
     row = next(row for row in evidence["leaderboard"] if row["approach"] == "model")
     assert len(row["interval"]) == 2
     assert set(LABELS) <= set(row["per_label"])

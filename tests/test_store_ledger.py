@@ -77,6 +77,44 @@ def test_calls_duels_and_choices_read_back_as_they_were_kept(store: Store) -> No
     check_everything(store)
 
 
+def test_many_answers_are_kept_together_or_not_at_all(store: Store) -> None:
+    kept = store.answers_kept(run="r", purpose="dev")
+    answers = {f"k{n}": {"content": text} for n, text in enumerate(TEXTS)}
+    with pytest.raises(StoreError):
+        kept.put_many(answers, [CALL, replace(CALL, at=None)])  # type: ignore[arg-type]
+    assert len(kept) == 0 and list(store.llm_calls()) == []
+    kept.put_many(answers, [CALL])
+    kept.put_many({"k0": {"content": "later"}, "k9": {"content": "new"}}, [])
+    assert kept.get_many(["k0", "k9", "nowhere"]) == {"k0": {"content": TEXTS[0]}, "k9": {"content": "new"}}
+    assert kept.get_many([]) == {} and len(kept) == len(TEXTS) + 1
+    # More keys than a database takes variables.
+    assert len(kept.get_many([f"k{n}" for n in range(40_000)])) == len(TEXTS) + 1
+
+
+def test_an_answer_asked_for_anew_stays_until_another_takes_its_place(store: Store) -> None:
+    store.answers_kept(run="a", purpose="dev").put_many(
+        {"k1": {"content": "?", "status": "malformed"}, "k2": {"content": "!", "status": "ok"}}, []
+    )
+    anew = store.answers_kept(run="b", purpose="annotate", anew=("malformed",))
+    assert list(anew.get_many(["k1", "k2"])) == ["k2"]
+    assert store.responses.get("k1") == {"content": "?", "status": "malformed"}
+    anew.put_many({"k1": {"content": "!!", "status": "ok"}, "k2": {"content": "no"}}, [])
+    assert store.responses.get("k1") == {"content": "!!", "status": "ok"}
+    assert store.responses.get("k2") == {"content": "!", "status": "ok"}
+
+
+def test_one_run_is_told_apart_and_a_text_counts_once(store: Store) -> None:
+    assert store.spend_in_all().calls == 0 and store.spend_in_all().cost is None
+    before = store.llm_call_count()
+    store.answers_kept(run="a", purpose="dev").note([CALL, replace(CALL, input_hash="other")])
+    store.answers_kept(run="b", purpose="suggest", round=1).note([CALL])
+    # Calls from before texts were noted: each answer of a text of its own.
+    store.answers_kept(run="old", purpose="before").note([replace(CALL, key="k7", input_hash=None)])
+    total = store.spend_in_all()
+    assert (total.texts, total.calls, total.cost) == (3, 4, 1.0)
+    assert store.spend_in_all(run="b").calls == 1 and store.llm_call_count() > before
+
+
 def test_an_answer_and_its_calls_are_kept_together_or_not_at_all(store: Store) -> None:
     kept = store.answers_kept(run="r", purpose="dev")
     broken = replace(CALL, at=None)  # type: ignore[arg-type]

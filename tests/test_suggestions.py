@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from small_project import PATTERNS, expert, feedback, small_project, write_rows
 
 from annoloop.project import Project
+from annoloop.review.shown import show_task
 from annoloop.rules.matcher import Pattern, Rules
 from annoloop.steps.ask import BLIND_ROUND, answer_with, ask_blind, open_round
 from annoloop.steps.llm import llm_source
@@ -95,7 +96,31 @@ def test_the_llm_gives_its_reason_and_what_it_invented_is_told(tmp_path):
             one = made[example.input_hash]
             assert one.annotation == Annotation(spans=(Span(4, 10, "LIFT"),)) and one.score is None
             assert one.reason == "Aufzug: a lift\nnicht im Text gefunden: „Zeppelin“"
+            assert one.unplaced == ("Zeppelin",)
         assert suggestions(project, source, pool) == made and len(fake.history) == 3
+
+
+def test_what_the_llm_left_in_doubt_is_asked_about_first_and_shown(tmp_path):
+    def answer(body):
+        text = body["messages"][-1]["content"]
+        entities = [{"quote": "Aufzug", "label": "LIFT", "occurrence": 1}]
+        if "7" in text:  # said of one place of two, without saying which
+            entities = [{"quote": "und", "label": "LIFT"}]
+        if "8" in text:
+            entities.append({"quote": "Zeppelin\n" + "x" * 600, "label": "LIFT", "occurrence": 1})
+        return json.dumps({"entities": entities})
+
+    rows = [{"text": f"Der Aufzug {number} steht und steht und ruht."} for number in range(40)]
+    with FakeLLM(answer) as fake:
+        project = small_project(tmp_path / "p", rows, server=fake, kind="ner", labels=("LIFT",))
+        open_round(project, 1, batch=40, source=llm_source(project))
+    tasks = project.store.tasks(round=1)
+    doubtful = [bool({"7", "8"} & set(task.example.text)) for task in tasks]
+    assert sorted(doubtful, reverse=True) == doubtful and 0 < sum(doubtful) < len(tasks)
+    for task in tasks:
+        assert task.suggestion.unplaced == ("Zeppelin\n" + "x" * 600,) * ("8" in task.example.text)
+        shown = show_task(task, project.scheme, lang="de")["suggestion"]
+        assert shown["unplaced"] == list(task.suggestion.unplaced)
 
 
 def test_a_quote_that_is_there_is_not_called_missing():

@@ -12,17 +12,28 @@ from annoloop.cli.options import ProjectFolder, SkipBad
 
 def import_answers(
     project: ProjectFolder,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Texts with the LLM's labels, as for add.")],
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="Texts with the LLM's labels, as for add.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="The LLM's name; by default the file's.")] = None,
     text_column: Annotated[str | None, typer.Option(help="CSV, TSV: the column of the texts.")] = None,
     label_column: Annotated[str | None, typer.Option(help="CSV, TSV: the column of the categories.")] = None,
     skip_bad: SkipBad = False,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Go back to the configured LLM; takes no file.")
+    ] = False,
 ) -> None:
     """Take an LLM's answers made elsewhere as the LLM baseline."""
     from annoloop.project import Project
-    from annoloop.steps.llm import import_llm_answers
+    from annoloop.steps.llm import forget_import, import_llm_answers
 
+    if forget == (file is not None):
+        raise typer.BadParameter("either FILE or --forget")
     opened = Project.open(project)
+    if file is None:
+        name = forget_import(opened)
+        typer.echo(f"{name} is the LLM baseline no more" if name else "no answers were imported")
+        return
     count = import_llm_answers(
         opened,
         file,

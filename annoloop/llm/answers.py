@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from annoloop.errors import LLMError
-from annoloop.types import Annotation
+from annoloop.types import Annotation, LLMCall
 
-Status = Literal["ok", "refusal", "malformed", "failed"]
+Status = Literal["ok", "refusal", "malformed", "failed", "budget", "not_sent", "quota", "replay_miss"]
 Message = Mapping[str, str]
 
 PAID: tuple[Status, ...] = ("ok", "refusal", "malformed")
 """Statuses of answers that came and may have cost something: they are kept and never asked for again."""
+
+UNASKED: tuple[Status, ...] = ("budget", "not_sent", "quota", "replay_miss")
+"""Statuses of texts that nobody was asked about: no failures, and nothing to keep."""
 
 
 class Malformed(ValueError):  # noqa: N818 - names the status
@@ -36,12 +39,42 @@ class AnswerCache(Protocol):
         """Keep an answer so that it outlives the process; called before the answer is handed on."""
 
 
+class Ledger(AnswerCache, Protocol):
+    """A cache that also keeps the calls, and takes many at once: one transaction for all that are ready."""
+
+    def get_many(self, keys: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        """The kept answers under these keys."""
+
+    def put_many(self, answers: Mapping[str, Mapping[str, Any]], calls: Sequence[LLMCall]) -> None:
+        """Keep answers by key, and these calls, all of them or nothing."""
+
+
 class MemoryCache(dict[str, Mapping[str, Any]]):
     """An `AnswerCache` that lives as long as the process."""
 
     def put(self, key: str, answer: Mapping[str, Any]) -> None:
         """Keep an answer."""
         self[key] = dict(answer)
+
+
+def kept_answers(cache: AnswerCache, keys: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+    """What a cache keeps under these keys."""
+    if hasattr(cache, "get_many"):
+        found: Mapping[str, Mapping[str, Any]] = cache.get_many(keys)
+        return found
+    each = ((key, cache.get(key)) for key in keys)
+    return {key: answer for key, answer in each if answer is not None}
+
+
+def keep_answers(
+    cache: AnswerCache, answers: Mapping[str, Mapping[str, Any]], calls: Sequence[LLMCall]
+) -> None:
+    """Have a cache keep answers by key, and the calls where it is a ledger."""
+    if hasattr(cache, "put_many"):
+        cache.put_many(answers, calls)
+        return
+    for key, answer in answers.items():
+        cache.put(key, answer)
 
 
 class Prompt(str):
@@ -88,7 +121,7 @@ class Answer(str):
 
     `parsed` is the checked JSON value where a schema was asked for. Tokens are None where the server did
     not count them, `cost` is None where the price is unknown. `milliseconds` is the time of the calls
-    behind this answer, 0 where it came from the cache.
+    behind this answer. `calls` are all requests made for it, none where it came from the cache.
     """
 
     status: Status
@@ -100,6 +133,7 @@ class Answer(str):
     cost: float | None
     milliseconds: int
     cached: bool
+    calls: tuple[LLMCall, ...]
 
     def __new__(
         cls,
@@ -114,6 +148,7 @@ class Answer(str):
         cost: float | None = None,
         milliseconds: int = 0,
         cached: bool = False,
+        calls: tuple[LLMCall, ...] = (),
     ) -> Answer:
         """The content, with its attributes."""
         self = super().__new__(cls, content)
@@ -126,7 +161,23 @@ class Answer(str):
         self.cost = cost
         self.milliseconds = milliseconds
         self.cached = cached
+        self.calls = calls
         return self
+
+    def again(self) -> Answer:
+        """The same answer for another who asked the same at the same time."""
+        return Answer(
+            str(self),
+            status=self.status,
+            key=self.key,
+            parsed=self.parsed,
+            reason=self.reason,
+            prompt_tokens=self.prompt_tokens,
+            completion_tokens=self.completion_tokens,
+            cost=self.cost,
+            milliseconds=self.milliseconds,
+            cached=True,
+        )
 
     def kept(self) -> dict[str, Any]:
         """What the cache keeps of this answer."""

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-import email.utils
+import json
 import random
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from annoloop.errors import LLMError
-from annoloop.llm.answers import Answer, Malformed, Message, Prompt
+from annoloop.llm.answers import Answer, Malformed, Message, Prompt, Status
+from annoloop.llm.budget import Budget, Prices
 from annoloop.llm.dialect import Dialect
-from annoloop.llm.endpoint import scrub
+from annoloop.llm.endpoint import response_type, scrub
 from annoloop.llm.parse import first_object
+from annoloop.llm.replies import (
+    NoCompletionError,
+    Usage,
+    chain,
+    complaint,
+    first_choice,
+    never_connected,
+    retry_after,
+    usage_of,
+)
+from annoloop.llm.talk import Talk
+from annoloop.types import LLMCall
 
 if TYPE_CHECKING:
     import openai
@@ -37,22 +50,16 @@ class _GaveUpError(Exception):
     """This document gets no answer in this run; the text says why."""
 
 
-@dataclass(slots=True)
-class _Spent:
-    """Tokens over all calls behind one answer; None until a server counted some."""
-
-    prompt: int | None = None
-    completion: int | None = None
-
-    def add(self, usage: Any) -> None:
-        for mine, theirs in (("prompt", "prompt_tokens"), ("completion", "completion_tokens")):
-            counted = getattr(usage, theirs, None)
-            if isinstance(counted, int):
-                setattr(self, mine, (getattr(self, mine) or 0) + counted)
+class _OverBudgetError(Exception):
+    """The next request could cost more than is left."""
 
 
 class Chat:
-    """Asks one model on one server. Safe to use from several threads."""
+    """Asks one model on one server. Safe to use from several threads.
+
+    `record` is what the ledger says of each of its calls, `prices` and `budget` say what they cost and may
+    cost. `note` takes the calls of a question whose run was ended by an error.
+    """
 
     def __init__(
         self,
@@ -67,6 +74,10 @@ class Chat:
         backoff: float = 0.5,
         seed: int = 0,
         key: str | None = None,
+        record: LLMCall | None = None,
+        prices: Prices | None = None,
+        budget: Budget | None = None,
+        note: Callable[[Sequence[LLMCall]], None] = lambda _: None,
     ) -> None:
         self.client = client
         self._key = key
@@ -77,14 +88,23 @@ class Chat:
         self.retries = retries
         self.backoff = backoff
         self.stop = threading.Event()
+        self._record = record or LLMCall("", 0)
+        self._prices = prices
+        self._budget = budget or Budget()
+        self._note = note
+        self._response = response_type()
         self._rng = random.Random(seed)
         self._lock = threading.Lock()
+        self._first = threading.Lock()
+        self._form_known = threading.Event()
+        if dialect.proven:
+            self._form_known.set()
         self._pause_until = 0.0
         self._refused = 0
         self._failures = 0
         self._most_failures = FAILED_ATTEMPTS + 4 * workers
 
-    def ask(self, prompt: Prompt) -> Answer:
+    def ask(self, prompt: Prompt, key: str = "") -> Answer:
         """The checked answer to a prompt; status failed where the server gave none.
 
         Raises:
@@ -92,63 +112,95 @@ class Chat:
                 question has a chance.
             Stopped: `stop` was set meanwhile.
         """
-        started = time.monotonic()
-        spent = _Spent()
+        if self._budget.exhausted:
+            return Answer("", status="budget", key=key, reason=self._budget.told)
+        talk = Talk(prompt, key)
+        content, parsed = "", None
         try:
-            status, content, parsed, reason = self._conversation(prompt, spent)
+            status, content, parsed, reason = self._alone_at_first(talk)
         except _GaveUpError as error:
-            status, content, parsed, reason = "failed", "", None, str(error)
-        except LLMError as error:
+            status, reason = "failed", str(error)
+        except _OverBudgetError:
+            status, reason = "budget", self._budget.told
+        except (LLMError, Stopped) as error:
+            self._note(talk.calls)
             # What the client raised may repeat the key, and a traceback would show it.
             raise error from None
         return Answer(
             content,
-            status=status,  # type: ignore[arg-type]
+            status=status,
+            key=key,
             parsed=parsed,
             reason=reason,
-            prompt_tokens=spent.prompt,
-            completion_tokens=spent.completion,
-            milliseconds=round((time.monotonic() - started) * 1000),
+            prompt_tokens=talk.sum("prompt_tokens"),
+            completion_tokens=talk.sum("completion_tokens"),
+            cost=talk.cost,
+            milliseconds=sum(call.milliseconds for call in talk.calls),
+            calls=tuple(talk.calls),
         )
 
-    def _conversation(self, prompt: Prompt, spent: _Spent) -> tuple[str, str, Any, str]:
-        """Ask, and once more where the answer is malformed: (status, content, parsed value, reason)."""
-        messages: tuple[Message, ...] = prompt.messages
-        content = reason = ""
-        for _turn in range(2):
-            choice = self._attempts(prompt, messages, spent)
-            content = choice.message.content or ""
-            if self._key and self._key in content:
-                content = content.replace(self._key, "…")
-            refusal = getattr(choice.message, "refusal", None)
-            if refusal or choice.finish_reason == "content_filter":
-                said = self._scrubbed(refusal or "the server's content filter stopped the answer")
-                return "refusal", content, None, said
-            if prompt.check is None and content.strip():
-                return "ok", content, None, ""
+    def _alone_at_first(self, talk: Talk) -> tuple[Status, str, Any, str]:
+        """The conversation; until the server's form of structured output is known, one at a time."""
+        if talk.prompt.schema is None or self._form_known.is_set():
+            return self._conversation(talk)
+        if self._first.acquire(blocking=False):
             try:
-                return "ok", content, checked(prompt, content), ""
-            except Malformed as error:
-                cut = ", cut off at max_tokens" if choice.finish_reason == "length" else ""
-                reason = f"{error}{cut}"
-            messages = (
-                *prompt.messages,
-                {"role": "assistant", "content": content[:2000]},
-                {"role": "user", "content": prompt.repair(reason)},
-            )
-        return "malformed", content, None, reason
+                return self._conversation(talk)
+            finally:
+                self._form_known.set()
+        while not self._form_known.wait(0.05):
+            if self.stop.is_set():
+                raise Stopped
+        return self._conversation(talk)
 
-    def _attempts(self, prompt: Prompt, messages: Sequence[Message], spent: _Spent) -> Any:
+    def _conversation(self, talk: Talk) -> tuple[Status, str, Any, str]:
+        """Ask, and once more where the answer is malformed: (status, content, parsed value, reason)."""
+        prompt = talk.prompt
+        choice = self._attempts(talk, prompt.messages)
+        read = self._read(talk, choice)
+        if read[0] != "malformed":
+            return read
+        talk.repairing = True
+        _, content, _, reason = read
+        messages = (
+            *prompt.messages,
+            {"role": "assistant", "content": content[:2000]},
+            {"role": "user", "content": prompt.repair(reason)},
+        )
+        try:
+            return self._read(talk, self._attempts(talk, messages))
+        except (_GaveUpError, _OverBudgetError, Stopped, LLMError):
+            # The first answer is paid for: thrown away, it would be paid again in the next run.
+            return read
+
+    def _read(self, talk: Talk, choice: Mapping[str, Any]) -> tuple[Status, str, Any, str]:
+        """What an answer is worth: (status, content, parsed value, reason)."""
+        message = choice["message"]
+        content, refusal = str(message.get("content") or ""), message.get("refusal")
+        if self._key:
+            content = content.replace(self._key, "…")
+        finish = choice.get("finish_reason")
+        if refusal or finish == "content_filter":
+            said = self._scrubbed(refusal or "the server's content filter stopped the answer")
+            talk.judge("refusal", "content filter" if finish == "content_filter" else "refused")
+            return "refusal", content, None, said
+        try:
+            return "ok", content, checked(talk.prompt, content), ""
+        except Malformed as error:
+            cut = ", cut off at max_tokens" if finish == "length" else ""
+            talk.judge("malformed", f"not what was asked for{cut}")
+            return "malformed", content, None, f"{error}{cut}"
+
+    def _attempts(self, talk: Talk, messages: Sequence[Message]) -> Mapping[str, Any]:
         """The first choice of a completion, after as many attempts as it takes."""
         import openai
 
         attempt = 0
         while True:
-            self._wait_for_turn()
-            asked = self.dialect.request(prompt, messages, self.parameters)
+            self._wait_for_turn(talk)
+            asked = self.dialect.request(talk.prompt, messages, self.parameters)
             try:
-                completion = self.client.chat.completions.create(model=self.name, **asked)
-                choice = _first_choice(completion)
+                choice = self._call(talk, {"model": self.name, **asked})
             except openai.APIStatusError as error:
                 if self.dialect.learn(asked, error.status_code, self._complaint(error)):
                     continue
@@ -158,23 +210,78 @@ class Chat:
                 self._note_failure(reason, weight=3)
             except openai.APIConnectionError as error:
                 reason, wait = self._disconnected(error), None
-            except (openai.APIResponseValidationError, _NoCompletionError, ValueError) as error:
-                reason, wait = (
-                    f"the server's reply is no chat completion: {self._scrubbed(error)[:120]}",
-                    None,
-                )
+            except (NoCompletionError, ValueError) as error:
+                said = self._scrubbed(error)[:120]
+                reason, wait = f"the server's reply is no chat completion: {said}", None
                 self._note_failure(reason)
             else:
                 self._note_success()
-                spent.add(completion.usage)
+                if talk.prompt.schema is not None:
+                    self.dialect.prove()
                 return choice
+            # Whatever this was, it was not about the form: the others need not wait for another attempt.
+            self._form_known.set()
             if attempt >= self.retries:
                 raise _GaveUpError(f"{reason}, {attempt + 1} attempts")
-            self._sleep(wait if wait is not None else self._backoff(attempt))
+            self._sleep(wait if wait is not None else self._backoff(attempt), talk)
             attempt += 1
 
+    def _call(self, talk: Talk, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """One request's first choice; the request is noted and paid for whatever becomes of it."""
+        import openai
+
+        most = self._prices.most(body) if self._prices else 0.0
+        if not self._budget.reserve(most):
+            raise _OverBudgetError
+        at, began = time.time_ns() // 1000, time.monotonic()
+        http: int | None = None
+        usage: Usage = (None, None, None)
+        # What a request that broke off cost is unknown: in the budget it counts as all that it could cost.
+        reason, status, charged = "no chat completion", "failed", None
+        try:
+            # Not `chat.completions.create`: making its objects takes longer than all else in a call.
+            response = self.client.post("/chat/completions", cast_to=self._response, body=body)
+            http = response.status_code
+            completion = json.loads(response.content)
+            choice, usage = first_choice(completion), usage_of(completion)
+            reason, status = "", "ok"
+            charged = self._prices.of(*usage) if self._prices else None
+            return choice
+        except openai.APIStatusError as error:
+            http, charged, reason = error.status_code, 0.0, f"HTTP {error.status_code}"
+            raise
+        except openai.APITimeoutError:
+            reason = "no answer in time"
+            raise
+        except openai.APIConnectionError as error:
+            charged = 0.0 if never_connected(error) else None
+            reason = "no connection" if never_connected(error) else "connection broken"
+            raise
+        finally:
+            self._budget.settle(most, charged)
+            talk.calls.append(
+                replace(
+                    self._record,
+                    key=talk.key,
+                    at=at,
+                    attempt=len(talk.calls) + 1,
+                    status=status,
+                    http=http,
+                    prompt_tokens=usage[0],
+                    cached_tokens=usage[1],
+                    completion_tokens=usage[2],
+                    cost=charged if status == "ok" else None,
+                    milliseconds=round((time.monotonic() - began) * 1000),
+                    reason=reason,
+                    characters=len(talk.prompt),
+                    input_hash=talk.prompt.about.get("input_hash"),
+                    template=talk.prompt.about.get("template", ""),
+                    redaction=talk.prompt.about.get("redaction", ""),
+                )
+            )
+
     def _complaint(self, error: openai.APIStatusError) -> str:
-        return self._scrubbed(_complaint(error))
+        return self._scrubbed(complaint(error))
 
     def _scrubbed(self, said: object) -> str:
         return scrub(str(said), self._key)
@@ -195,7 +302,7 @@ class Chat:
         if code not in RETRIED and code < 500:
             self._note_success()
             raise _GaveUpError(reason)
-        wait = _retry_after(error.response.headers)
+        wait = retry_after(error.response.headers)
         if wait is not None and wait > LONGEST_WAIT:
             raise LLMError(
                 f"{self.address} asks to come back in {wait:.0f} seconds", hint="run it again then"
@@ -209,12 +316,12 @@ class Chat:
         return reason, wait
 
     def _disconnected(self, error: openai.APIConnectionError) -> str:
-        causes = _chain(error)
+        causes = chain(error)
         for cause in causes:
             if isinstance(cause, LLMError):  # raised below the client, such as by an audit that cannot write
                 raise cause
         reason = self._scrubbed(next((str(c) for c in reversed(causes) if str(c)), "connection broken"))
-        if any(type(cause).__name__ == "ConnectError" for cause in causes):
+        if never_connected(error):
             with self._lock:
                 self._refused += 1
                 down = self._refused >= REFUSED_CONNECTIONS
@@ -247,20 +354,20 @@ class Chat:
         with self._lock:
             return float(min(self.backoff * 2**attempt, 30.0) * self._rng.uniform(0.5, 1.0))
 
-    def _wait_for_turn(self) -> None:
-        self._sleep(self._pause_until - time.monotonic())
+    def _wait_for_turn(self, talk: Talk) -> None:
+        self._sleep(self._pause_until - time.monotonic(), talk)
 
-    def _sleep(self, seconds: float) -> None:
-        """Wait, but not beyond the end of the run."""
-        if self.stop.wait(max(seconds, 0.0)):
+    def _sleep(self, seconds: float, talk: Talk) -> None:
+        """Wait, not beyond the end of the run: only what is paid for in part already is seen through."""
+        if seconds <= 0 and not self.stop.is_set():
+            return
+        if talk.repairing:
+            time.sleep(max(seconds, 0.0))
+        elif self.stop.wait(max(seconds, 0.0)):
             raise Stopped
 
 
 _FATAL_HINT = "see llm -> model: base_url, name and api_key_env"
-
-
-class _NoCompletionError(Exception):
-    """A reply with status 200 that is no chat completion."""
 
 
 def checked(prompt: Prompt, content: str) -> Any:
@@ -276,43 +383,3 @@ def checked(prompt: Prompt, content: str) -> Any:
     parsed = first_object(content)
     prompt.check(parsed)
     return parsed
-
-
-def _first_choice(completion: Any) -> Any:
-    choices = getattr(completion, "choices", None)
-    if not choices or getattr(choices[0], "message", None) is None:
-        raise _NoCompletionError("no choices in it")
-    return choices[0]
-
-
-def _complaint(error: openai.APIStatusError) -> str:
-    body = error.body
-    if isinstance(body, Mapping):
-        parts = [str(body[key]) for key in ("message", "code", "param", "detail") if body.get(key)]
-        return " ".join(parts) or str(body)
-    return str(body or error.message)
-
-
-def _chain(error: BaseException) -> list[BaseException]:
-    causes = [error]
-    while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None and cause not in causes:
-        causes.append(cause)
-    return causes
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a server asks to wait: a number or an HTTP date."""
-    told = headers.get("retry-after-ms")
-    try:
-        if told:
-            return float(told) / 1000
-        told = headers.get("retry-after")
-        if not told:
-            return None
-        return max(float(told), 0.0)
-    except ValueError:
-        pass
-    try:
-        return max(email.utils.parsedate_to_datetime(told or "").timestamp() - time.time(), 0.0)
-    except (TypeError, ValueError):
-        return None

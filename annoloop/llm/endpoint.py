@@ -302,6 +302,11 @@ def _httpx() -> Any:
     return importlib.import_module(base.__module__.split(".")[0])
 
 
+def response_type() -> Any:
+    """What `openai` gives back of a request as it came, unread."""
+    return _httpx().Response
+
+
 def _pinned_transport(
     endpoint: Endpoint, *, send_key: bool, workers: int, on_send: OnSend | None = None
 ) -> Any:
@@ -325,7 +330,9 @@ def _pinned_transport(
                 raise LLMError("the HTTP library did not say that it sent a request: it cannot be recorded")
             return response
 
-    return PinnedTransport(trust_env=False, limits=limits)
+    # Certificates take longer to load than many a question to be answered.
+    secure = endpoint.base_url.lower().startswith("https")
+    return PinnedTransport(verify=secure, trust_env=False, limits=limits)
 
 
 class _Watch:
@@ -366,6 +373,8 @@ def _first_that_connects(
     if not addresses:
         raise refused(f"the name {endpoint.host} cannot be resolved")
     url = request.url
+    if addresses == (url.host.strip("[]"),):  # a number: nothing to put in its place
+        return send(request)
     for address in addresses[:-1]:
         request.url = url.copy_with(host=address)
         try:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from annoloop.errors import AnnoloopError
@@ -19,18 +20,35 @@ GRACE = 5.0
 """Seconds that questions under way get to be answered, and kept, when the run ends early."""
 
 
-class _Pool(Generic[T]):
-    """Daemon threads that ask: one that hangs does not keep the program from ending."""
+COMPANY = 0.005
+"""Seconds for which an answer waits for others to be kept with it: one commit for all of them."""
 
-    def __init__(self, ask: Callable[[Prompt], Answer], workers: int, stop: threading.Event) -> None:
+
+class _Pool(Generic[T]):
+    """Daemon threads that ask, and one that keeps: one that hangs does not keep the program from ending.
+
+    Those that ask do not wait until their answer is on the disk. The one that keeps takes all that are ready
+    at a time, so that many are kept for the price of one.
+    """
+
+    def __init__(
+        self,
+        ask: Callable[[T, Prompt], Answer],
+        keep: Callable[[Sequence[tuple[T, Answer]]], None],
+        workers: int,
+        stop: threading.Event,
+    ) -> None:
         self.ask = ask
+        self.keep = keep
         self.stop = stop
         self.questions: queue.SimpleQueue[tuple[T, Prompt] | None] = queue.SimpleQueue()
+        self.made: queue.SimpleQueue[tuple[T, Answer | BaseException | None] | None] = queue.SimpleQueue()
         self.answers: queue.SimpleQueue[tuple[T, Answer | BaseException | None]] = queue.SimpleQueue()
         self.threads = [
             threading.Thread(target=self._work, name=f"annoloop-llm-{n}", daemon=True) for n in range(workers)
         ]
-        for thread in self.threads:
+        self.keeper = threading.Thread(target=self._keep, name="annoloop-llm-keeper", daemon=True)
+        for thread in (*self.threads, self.keeper):
             thread.start()
 
     def _work(self) -> None:
@@ -39,11 +57,30 @@ class _Pool(Generic[T]):
             answer: Answer | BaseException | None = None
             if not self.stop.is_set():
                 try:
-                    answer = self.ask(prompt)
+                    answer = self.ask(item, prompt)
                 except BaseException as error:
                     self.stop.set()
                     answer = error
-            self.answers.put((item, answer))
+            self.made.put((item, answer))
+
+    def _keep(self) -> None:
+        more = True
+        while more:
+            ready = [self.made.get()]
+            if ready[0] is not None and not self.stop.is_set():
+                time.sleep(COMPANY)
+            with suppress(queue.Empty):
+                while True:
+                    ready.append(self.made.get_nowait())
+            more = None not in ready
+            made = [one for one in ready if one is not None]
+            try:
+                self.keep([(item, answer) for item, answer in made if isinstance(answer, Answer)])
+            except BaseException as error:
+                self.stop.set()
+                made = [(item, error) for item, _ in made]
+            for one in made:
+                self.answers.put(one)
 
     def end(self, seconds: float) -> bool:
         """Begin nothing new, wait for what is under way; False where something still is."""
@@ -53,26 +90,31 @@ class _Pool(Generic[T]):
         deadline = time.monotonic() + seconds
         for thread in self.threads:
             thread.join(max(deadline - time.monotonic(), 0.0))
+        # What has come is kept, however long that takes.
+        self.made.put(None)
+        self.keeper.join()
         return not any(thread.is_alive() for thread in self.threads)
 
 
 def ask_all(
-    questions: Iterable[tuple[T, Prompt]],
-    ask: Callable[[Prompt], Answer],
+    questions: Iterable[tuple[T, Prompt | Answer]],
+    ask: Callable[[T, Prompt], Answer],
     *,
+    keep: Callable[[Sequence[tuple[T, Answer]]], None],
     workers: int,
     stop: threading.Event,
     on_abandon: Callable[[], None] | None = None,
 ) -> Iterator[tuple[T, Answer]]:
     """Ask from several threads and yield each answer when it is there, in any order.
 
-    `ask` must keep what it was answered before it returns. Where it raises, no new question is begun, the
-    answers that still arrive are yielded, then the error is raised. Where the caller stops taking answers
-    (Ctrl-C, `close`), `stop` is set, questions under way get `GRACE` seconds, then `on_abandon` is called,
-    which should break their connections.
+    No answer is yielded before `keep` has taken it. A question that is an answer already is yielded as it
+    is. Where `ask` or `keep` raises, no new question is begun, the answers that still arrive are yielded,
+    then the error is raised. Where the caller stops taking answers (Ctrl-C, `close`), `stop` is set,
+    questions under way get `GRACE` seconds, then `on_abandon` is called, which should break their
+    connections.
     """
     waiting = iter(questions)
-    pool: _Pool[T] = _Pool(ask, workers, stop)
+    pool: _Pool[T] = _Pool(ask, keep, workers, stop)
     failure: BaseException | None = None
     under_way = 0
     try:
@@ -80,9 +122,12 @@ def ask_all(
         while True:
             while more and failure is None and under_way < workers * READ_AHEAD:
                 question = next(waiting, None)
-                more = question is not None
-                if question is not None:
-                    pool.questions.put(question)
+                if question is None:
+                    more = False
+                elif isinstance(question[1], Answer):
+                    yield question[0], question[1]
+                else:
+                    pool.questions.put((question[0], question[1]))
                     under_way += 1
             if not under_way:
                 break

@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
 
 from annoloop.corpus.spacy_io import from_doc
 from annoloop.errors import LLMError
-from annoloop.llm.answers import Answer, AnswerCache, LLMResult, Malformed, MemoryCache, Prompt, call_key
+from annoloop.llm.answers import (
+    PAID,
+    Answer,
+    AnswerCache,
+    LLMResult,
+    Malformed,
+    MemoryCache,
+    Prompt,
+    as_prompt,
+    call_key,
+    keep_answers,
+)
+from annoloop.llm.asking import Asked, total
+from annoloop.llm.budget import Budget, Rehearsal
 from annoloop.llm.chat import checked
 from annoloop.llm.endpoint import OnOpen, OnSend, Sent, scrub, silence_logging
-from annoloop.types import Annotation, Example, LabelScheme
+from annoloop.types import Annotation, Example, LabelScheme, LLMCall
 
 T = TypeVar("T")
 
@@ -22,13 +37,6 @@ FAILED_IN_A_ROW = 5
 """Documents that a foreign model fails at, one after the other, before the run stops."""
 
 
-class Asks(Protocol):
-    """A model as the loop sees it."""
-
-    def ask_all(self, questions: Iterable[tuple[T, Prompt]]) -> Iterator[tuple[T, Answer]]:
-        """Each question's answer, in any order."""
-
-
 class ForeignModel:
     """Any model of spacy-llm's registry, asked one prompt at a time: one failure costs one document."""
 
@@ -37,10 +45,12 @@ class ForeignModel:
         block: Mapping[str, Any],
         *,
         cache: AnswerCache | None = None,
+        budget: Budget | Rehearsal | None = None,
         on_open: OnOpen | None = None,
         on_send: OnSend | None = None,
     ) -> None:
         self.block = dict(block)
+        self._budget = budget
         self._on_open = on_open
         self._on_send = on_send
         self.cache: AnswerCache = cache if cache is not None else MemoryCache()
@@ -50,14 +60,28 @@ class ForeignModel:
         """Answers in the order of the questions.
 
         Raises:
-            LLMError: the model cannot be made, or fails at several documents in a row.
+            LLMError: the model cannot be made, fails at several documents in a row, or there is a limit of
+                money, which nobody could keep: what it costs is not known.
         """
+        if isinstance(self._budget, Budget) and self._budget.max_cost is not None:
+            raise LLMError(
+                f"llm -> max_cost is {self._budget.max_cost:g}, and what {self.block['@llm_models']} "
+                "costs is not known: nothing was sent",
+                hint="use annoloop.OpenAI.v1 with its prices, or set max_cost = null",
+            )
         failed = 0
         for item, prompt in questions:
             key = call_key("spacy-llm", str(self.block["@llm_models"]), self.block, prompt)
             kept = self.cache.get(key)
+            rehearsal = self._budget if isinstance(self._budget, Rehearsal) else None
             if kept is not None:
+                if rehearsal:
+                    rehearsal.kept += 1
                 yield item, _checked(prompt, str(kept["content"]), key=key, cached=True)
+                continue
+            if rehearsal:
+                rehearsal.note(len(prompt), None)
+                yield item, Answer("", status="not_sent", key=key, reason="nothing was sent")
                 continue
             answer = self._ask(prompt, key)
             yield item, answer
@@ -71,12 +95,29 @@ class ForeignModel:
                 self._on_open("public")
             self._call = _resolved("llm_models", self.block, "model")
         self._tell(prompt, key)
+        at, began = time.time_ns() // 1000, time.monotonic()
         try:
             content = str(next(iter(next(iter(self._call([[prompt]]))))))
+            answer = _checked(prompt, content, key=key)
         except Exception as error:  # whatever a foreign model raises, it costs this document only
-            return Answer("", status="failed", key=key, reason=_said(error))
-        answer = _checked(prompt, content, key=key)
-        self.cache.put(key, {**answer.kept(), "model": str(self.block["@llm_models"]), "prompt": str(prompt)})
+            answer = Answer("", status="failed", key=key, reason=_said(error))
+        answer.milliseconds = round((time.monotonic() - began) * 1000)
+        name = str(self.block["@llm_models"])
+        # What its server said, and what that cost, only the model knows.
+        call = LLMCall(
+            key,
+            at,
+            endpoint=name,
+            reach="public",
+            model=name,
+            status=answer.status,
+            milliseconds=answer.milliseconds,
+            characters=len(prompt),
+            input_hash=prompt.about.get("input_hash"),
+            redaction=prompt.about.get("redaction", ""),
+        )
+        kept = {key: {**answer.kept(), "model": name, "prompt": str(prompt)}}
+        keep_answers(self.cache, kept if answer.status in PAID else {}, [call])
         return answer
 
     def _tell(self, prompt: Prompt, key: str) -> None:
@@ -141,87 +182,151 @@ def _resolved(registry_name: str, block: Mapping[str, Any], section: str) -> Any
         raise LLMError(f"llm -> {section}: {name} cannot be made: {reason}") from None
 
 
-def annotate_with_task(
-    examples: Sequence[Example],
-    model: Asks,
-    *,
-    block: Mapping[str, Any],
-    scheme: LabelScheme,
-    lang: str,
-    allow_remote: str = "loopback",
-    about: Callable[[Example], Mapping[str, Any]] = lambda _: {},
-) -> Iterator[LLMResult]:
-    """Ask about each text with a task of spacy-llm; labels and definitions are the scheme's unless given.
+_KINDS = {"NER": ("ner",), "SpanCat": ("spancat",), "TextCat": ("textcat", "textcat_multilabel")}
 
-    `about` says what is recorded of a question beside its address.
+
+def check_kind(name: str, scheme: LabelScheme) -> None:
+    """Refuse a task of spacy-llm's own that answers another question; those of others may answer any.
 
     Raises:
-        LLMError: there is no such task, it would reach farther than `allow_remote`, or the model cannot
-            be asked.
+        LLMError: it does not fit the project's kind.
     """
-    refuse_nested(block, allow_remote)
-    import spacy
-    from spacy_llm.ty import supports_sharding
+    owner, _, rest = name.partition(".")
+    kinds = _KINDS.get(rest.partition(".")[0], ())
+    if owner == "spacy" and scheme.kind not in kinds:
+        fits = next(task for task, of in _KINDS.items() if scheme.kind in of)
+        raise LLMError(
+            f"llm -> task: {name} does not fit a project of kind {scheme.kind}", hint=f"use spacy.{fits}.v3"
+        )
 
-    filled = {"labels": list(scheme.labels), **block}
+
+def _filled(block: Mapping[str, Any], scheme: LabelScheme, folder: Path | None) -> dict[str, Any]:
+    """The block with what the scheme knows, as far as the task takes it, and with paths from `folder`."""
+    known: dict[str, Any] = {"labels": list(scheme.labels)}
     if scheme.definitions:
-        filled.setdefault("label_definitions", dict(scheme.definitions))
-    task = _resolved("llm_tasks", filled, "task")
-    sharding = supports_sharding(task)
-    nlp = spacy.blank(lang)
-    docs = {example.input_hash: nlp.make_doc(example.text) for example in examples}
-    parts: dict[str, Any] = {}
-
-    def questions() -> Iterator[tuple[tuple[Example, int], Prompt]]:
-        from annoloop.llm.answers import as_prompt
-
-        for example in examples:
-            doc = docs[example.input_hash]
-            made = (
-                next(iter(task.generate_prompts([doc], getattr(model, "context_length", None))))
-                if sharding
-                else ([next(iter(task.generate_prompts([doc])))], [doc])
-            )
-            prompts, shards = list(made[0]), list(made[1])
-            parts[example.input_hash] = (shards, [None] * len(prompts))
-            for number, prompt in enumerate(prompts):
-                ours = as_prompt(prompt)
-                ours.about = about(example)
-                yield (example, number), ours
-
-    for (example, number), answer in model.ask_all(questions()):
-        shards, answers = parts[example.input_hash]
-        answers[number] = answer
-        if None not in answers:
-            yield _read(task, example, shards, answers, scheme, sharding)
-            del parts[example.input_hash]
+        known["label_definitions"] = dict(scheme.definitions)
+    if not scheme.has_spans:
+        known["exclusive_classes"] = scheme.is_exclusive
+    taken = _arguments(str(block["@llm_tasks"]))
+    usable = {key: value for key, value in known.items() if key == "labels" or key in taken}
+    if usable.get("labels") and taken.get("labels") is str:
+        usable["labels"] = ",".join(scheme.labels)
+    return {**usable, **(_at(block, folder) if folder is not None else block)}
 
 
-def _read(
-    task: Any, example: Example, shards: list[Any], answers: list[Answer], scheme: LabelScheme, sharding: bool
-) -> LLMResult:
-    bad = next((answer for answer in answers if answer.status != "ok"), None)
-    annotation: Annotation | None = None
-    status, reason = (bad.status, bad.reason) if bad is not None else ("ok", "")
-    if bad is None:
-        try:
-            parsed = task.parse_responses([shards] if sharding else shards, [answers])
-            annotation = from_doc(next(iter(parsed)), scheme)
-            scheme.check(annotation, example.text)
-        except Exception as error:  # a foreign parser may raise anything at an odd answer
-            annotation, status, reason = None, "malformed", _said(error)
-    return LLMResult(
-        input_hash=example.input_hash,
-        status=status,
-        annotation=annotation,
-        reason=reason,
-        prompt_tokens=_sum([answer.prompt_tokens for answer in answers]),
-        completion_tokens=_sum([answer.completion_tokens for answer in answers]),
-        cost=_sum([answer.cost for answer in answers]),
-        milliseconds=sum(answer.milliseconds for answer in answers),
-        cached=all(answer.cached for answer in answers),
-    )
+def _arguments(name: str) -> dict[str, Any]:
+    """The arguments of a registered task and their types; none where there is no such task."""
+    from inspect import signature
+
+    from spacy_llm.registry import registry
+
+    try:
+        made = registry.get("llm_tasks", name)
+    except Exception:  # resolving it says what is wrong
+        return {}
+    return {key: argument.annotation for key, argument in signature(made).parameters.items()}
 
 
-def _sum(values: list[Any]) -> Any:
-    return None if None in values else sum(values)
+def files_of(block: Mapping[str, Any], folder: Path) -> tuple[Path, ...]:
+    """The files that a task's block reads, such as examples or a template: they shape its prompts."""
+    found: list[Path] = []
+    for key, value in block.items():
+        if isinstance(value, Mapping):
+            found += files_of(value, folder)
+        elif _is_path(block, key, value):
+            found.append(folder / value)
+    return tuple(found)
+
+
+def _at(block: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    return {
+        key: _at(value, folder)
+        if isinstance(value, Mapping)
+        else str(folder / value)
+        if _is_path(block, key, value)
+        else value
+        for key, value in block.items()
+    }
+
+
+def _is_path(block: Mapping[str, Any], key: str, value: Any) -> bool:
+    """Readers are registered functions whose argument is a path."""
+    reader = "@misc" in block or "@llm_misc" in block
+    return reader and isinstance(value, str) and (key == "path" or key.endswith("_path"))
+
+
+class ForeignForm:
+    """A task of spacy-llm as a way to ask; labels and definitions are the scheme's unless its block says.
+
+    Relative paths in its block begin at `folder`.
+
+    Raises:
+        LLMError: there is no such task, its arguments are wrong, it asks another kind of question, or it
+            would reach farther than `allow_remote`.
+    """
+
+    def __init__(
+        self,
+        block: Mapping[str, Any],
+        *,
+        scheme: LabelScheme,
+        lang: str,
+        model: Any,
+        folder: Path | None = None,
+        allow_remote: str = "loopback",
+    ) -> None:
+        refuse_nested(block, allow_remote)
+        import spacy
+        from spacy_llm.ty import supports_sharding
+
+        check_kind(str(block["@llm_tasks"]), scheme)
+        self._name = str(block["@llm_tasks"])[:100]
+        self.scheme = scheme
+        self.task = _resolved("llm_tasks", _filled(block, scheme, folder), "task")
+        self._sharding = supports_sharding(self.task)
+        self._context = getattr(model, "context_length", None)
+        self._nlp = spacy.blank(lang)
+
+    @property
+    def template(self) -> str:
+        """Only the task knows its words."""
+        return self._name
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The texts of the task's own examples."""
+        examples = getattr(self.task, "_prompt_examples", None) or ()
+        return tuple(str(one.text) for one in examples if hasattr(one, "text"))
+
+    def ask(self, example: Example) -> Asked:
+        """The task's prompts about this text, and its own parser."""
+        doc = self._nlp.make_doc(example.text)
+        if self._sharding:
+            made, shards = next(iter(self.task.generate_prompts([doc], self._context)))
+        else:
+            made, shards = [next(iter(self.task.generate_prompts([doc])))], [doc]
+        return Asked([as_prompt(prompt) for prompt in made], partial(self._read, example, list(shards)))
+
+    def _read(self, example: Example, shards: list[Any], answers: Sequence[Answer]) -> LLMResult:
+        bad = next((answer for answer in answers if answer.status != "ok"), None)
+        annotation: Annotation | None = None
+        status, reason = (bad.status, bad.reason) if bad is not None else ("ok", "")
+        if bad is None:
+            try:
+                given = [shards] if self._sharding else shards
+                parsed = self.task.parse_responses(given, [list(answers)])
+                annotation = from_doc(next(iter(parsed)), self.scheme)
+                self.scheme.check(annotation, example.text)
+            except Exception as error:  # a foreign parser may raise anything at an odd answer
+                annotation, status, reason = None, "malformed", _said(error)
+        return LLMResult(
+            input_hash=example.input_hash,
+            status=status,
+            annotation=annotation,
+            reason=reason,
+            prompt_tokens=total([answer.prompt_tokens for answer in answers]),
+            completion_tokens=total([answer.completion_tokens for answer in answers]),
+            cost=total([answer.cost for answer in answers]),
+            milliseconds=sum(answer.milliseconds for answer in answers),
+            cached=all(answer.cached for answer in answers),
+        )

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any, Iterable, Literal, TypeVar  # noqa: UP035 - spacy-llm wants typing's Iterable
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any, Generic, Iterable, TypeVar  # noqa: UP035 - spacy-llm wants typing's Iterable
 
 from annoloop.errors import LLMError
 from annoloop.llm.answers import (
@@ -20,9 +19,12 @@ from annoloop.llm.answers import (
     Prompt,
     as_prompt,
     call_key,
+    keep_answers,
+    kept_answers,
 )
+from annoloop.llm.budget import FREE, Budget, Prices, Rehearsal
 from annoloop.llm.chat import Chat, checked
-from annoloop.llm.dialect import dialect_of
+from annoloop.llm.dialect import EXTRA, Dialect, dialect_of
 from annoloop.llm.endpoint import (
     Endpoint,
     OnOpen,
@@ -37,74 +39,15 @@ from annoloop.llm.engine import ask_all
 from annoloop.llm.local import (
     CONTEXT,
     EMBEDDED,
-    MODEL_NAME,
     embedded_server,
     embedded_weights,
     local_model_status,
     weights_identity,
 )
+from annoloop.llm.model_settings import ModelSettings, model_settings
+from annoloop.types import LLMCall
 
 T = TypeVar("T")
-
-
-class ModelSettings(BaseModel):
-    """The model block: what each argument of `annoloop.OpenAI.v1` means.
-
-    `base_url` "embedded" is the small local model; `name` is then null or the path of another GGUF file.
-    `api_key_env` names the environment variable with the key; unnamed, none is sent, except OPENAI_API_KEY
-    to api.openai.com. `workers`, `max_tokens` and `timeout` (seconds) null: 1, 256 and 300 for the embedded
-    model; 4 on this machine and 16 elsewhere, 1024 and 60 for a server. Prices are per million tokens.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str | None = None
-    base_url: str = EMBEDDED
-    api_key_env: str | None = None
-    temperature: float | None = Field(default=0.0, ge=0)
-    max_tokens: int | None = Field(default=None, gt=0)
-    seed: int | None = 0
-    workers: int | None = Field(default=None, gt=0, le=256)
-    timeout: float | None = Field(default=None, gt=0)
-    retries: int = Field(default=4, ge=0)
-    allow_remote: Literal["loopback", "private", "public"] = "loopback"
-    price_input: float | None = Field(default=None, ge=0)
-    price_output: float | None = Field(default=None, ge=0)
-    price_date: str | None = None
-
-    @model_validator(mode="after")
-    def _named(self) -> ModelSettings:
-        if self.base_url != EMBEDDED and not self.name:
-            raise ValueError("name: the model's name on that server is missing")
-        return self
-
-    @property
-    def embedded(self) -> bool:
-        """Whether this is the embedded server."""
-        return self.base_url == EMBEDDED
-
-    @property
-    def label(self) -> str:
-        """The model's name for people; the embedded stand-in is always called one."""
-        if not self.embedded:
-            return str(self.name)
-        return Path(self.name).stem if self.name else f"{MODEL_NAME} (very small stand-in)"
-
-
-def model_settings(block: Mapping[str, Any]) -> ModelSettings:
-    """Check a model block (with or without its "@llm_models").
-
-    Raises:
-        LLMError: an unknown key or a wrong value, with its path.
-    """
-    try:
-        return ModelSettings(**{key: value for key, value in block.items() if key != "@llm_models"})
-    except ValidationError as error:
-        first = error.errors()[0]
-        path = " -> ".join(("llm", "model", *(str(part) for part in first["loc"])))
-        known = ", ".join(ModelSettings.model_fields)
-        hint = f"known: {known}" if first["type"] == "extra_forbidden" else ""
-        raise LLMError(f"{path}: {first['msg'].removeprefix('Value error, ')}", hint=hint) from None
 
 
 class OpenAIModel:
@@ -119,10 +62,12 @@ class OpenAIModel:
         settings: ModelSettings,
         *,
         cache: AnswerCache | None = None,
+        budget: Budget | Rehearsal | None = None,
         on_open: OnOpen | None = None,
         on_send: OnSend | None = None,
     ) -> None:
         self.settings = settings
+        self.budget = budget
         self.on_open = on_open
         self.on_send = on_send
         self.cache: AnswerCache = cache if cache is not None else MemoryCache()
@@ -148,10 +93,12 @@ class OpenAIModel:
     def parameters(self) -> dict[str, Any]:
         """What is sent beside the prompt and shapes the answer."""
         tokens = self.settings.max_tokens or (256 if self.settings.embedded else 1024)
+        extra = {EXTRA: self.settings.extra_body} if self.settings.extra_body else {}
         return {
             "temperature": self.settings.temperature,
             "max_tokens": tokens,
             "seed": self.settings.seed,
+            **extra,
         }
 
     @property
@@ -183,43 +130,98 @@ class OpenAIModel:
     def ask_all(self, questions: Iterable[tuple[T, Prompt]]) -> Iterator[tuple[T, Answer]]:
         """Answers in any order, the kept ones at no cost; each new one is kept before it is yielded.
 
+        Equal prompts under way at the same time are asked once. With a `Rehearsal` for a budget nothing is
+        asked: what is not kept has the status not_sent.
+
         Raises:
-            LLMError: texts may not go there, or the server is down or refuses everything.
+            LLMError: texts may not go there, the server is down or refuses everything, or there is a limit
+                of money and no price.
         """
         self.check()
-        fresh: list[tuple[T, Prompt]] = []
-        remaining = iter(questions)
-        # Kept answers need no server: it is opened at the first question that nobody has answered yet.
-        for item, prompt in remaining:
-            kept = self._kept(prompt)
-            if kept is None:
-                fresh.append((item, prompt))
-                break
-            yield item, kept
-        if fresh:
-            yield from self._ask_server(_chained(fresh, remaining))
+        under_way: dict[str, _Asked[T]] = {}
+        fed = self._fed(iter(questions), under_way)
+        if isinstance(self.budget, Rehearsal):
+            made = self._rehearsed(fed, self.budget)
+        else:
+            self._check_price()
+            made = self._asked(fed)
+        for asked, answer in made:
+            under_way.pop(asked.key, None)
+            first, *others = asked.items
+            yield first, answer
+            for item in others:
+                yield item, answer.again()
 
-    def _ask_server(self, questions: Iterator[tuple[T, Prompt]]) -> Iterator[tuple[T, Answer]]:
+    def _fed(
+        self, questions: Iterator[tuple[T, Prompt]], under_way: dict[str, _Asked[T]]
+    ) -> Iterator[tuple[_Asked[T], Prompt | Answer]]:
+        """Each prompt once with all who ask it, as an answer where one is kept."""
+        # The first few at once, so that nobody waits for prompts that are not their turn yet.
+        size = self.workers
+        while block := list(islice(questions, size)):
+            size = 4 * self.workers
+            keyed = [(self.key(prompt), item, prompt) for item, prompt in block]
+            with self._cache_lock:
+                kept = kept_answers(self.cache, [key for key, _, _ in keyed if key not in under_way])
+            ready: list[tuple[_Asked[T], Prompt | Answer]] = []
+            for key, item, prompt in keyed:
+                if key in under_way:
+                    under_way[key].items.append(item)
+                elif key in kept:
+                    ready.append((_Asked(key, prompt, [item]), _read(prompt, key, kept[key])))
+                else:
+                    under_way[key] = _Asked(key, prompt, [item])
+                    ready.append((under_way[key], prompt))
+            yield from ready
+
+    def _rehearsed(
+        self, fed: Iterator[tuple[_Asked[T], Prompt | Answer]], rehearsal: Rehearsal
+    ) -> Iterator[tuple[_Asked[T], Answer]]:
+        prices, dialect = self.prices, Dialect()
+        for asked, question in fed:
+            if isinstance(question, Answer):
+                rehearsal.kept += 1
+                yield asked, question
+                continue
+            body = dialect.request(question, question.messages, self.parameters)
+            rehearsal.note(len(question), None if prices is None else prices.most(body))
+            yield asked, Answer("", status="not_sent", key=asked.key, reason="nothing was sent")
+
+    def _asked(self, fed: Iterator[tuple[_Asked[T], Prompt | Answer]]) -> Iterator[tuple[_Asked[T], Answer]]:
+        # Kept answers need no server: it is opened at the first question that nobody has answered yet.
+        for asked, question in fed:
+            if isinstance(question, Answer):
+                yield asked, question
+            else:
+                yield from self._ask_server(chain(((asked, question),), fed))
+
+    def _ask_server(
+        self, questions: Iterator[tuple[_Asked[T], Prompt | Answer]]
+    ) -> Iterator[tuple[_Asked[T], Answer]]:
         workers = self.workers
         chat = self._open(workers)
 
-        def ask(prompt: Prompt) -> Answer:
-            kept = self._kept(prompt)
-            if kept is not None:
-                return kept
-            with asking_about(self._about(prompt)):
-                return self._keep(prompt, chat.ask(prompt))
+        def ask(asked: _Asked[T], prompt: Prompt) -> Answer:
+            with asking_about(self._about(prompt, asked.key)):
+                return chat.ask(prompt, asked.key)
 
         try:
-            yield from ask_all(questions, ask, workers=workers, stop=chat.stop, on_abandon=chat.client.close)
+            yield from ask_all(
+                questions,
+                ask,
+                keep=self._keep,
+                workers=workers,
+                stop=chat.stop,
+                on_abandon=chat.client.close,
+            )
         finally:
             chat.client.close()
 
-    def _about(self, prompt: Prompt) -> Mapping[str, Any]:
+    def _about(self, prompt: Prompt, key: str) -> Mapping[str, Any]:
         """What is recorded of a question beside its address."""
         if self.on_send is None:
             return {}
-        told = {"model": self.settings.label, "key": self.key(prompt), "characters": len(prompt)}
+        told = {"model": self.settings.label, "key": key, "characters": len(prompt)}
         return {**told, **prompt.about}
 
     def _open(self, workers: int) -> Chat:
@@ -246,57 +248,66 @@ class OpenAIModel:
             retries=settings.retries,
             workers=workers,
             key=key,
+            record=self._record(endpoint.reach),
+            prices=self.prices,
+            budget=self.budget if isinstance(self.budget, Budget) else None,
+            note=self._note,
         )
 
-    def _kept(self, prompt: Prompt) -> Answer | None:
-        key = self.key(prompt)
-        with self._cache_lock:
-            kept = self.cache.get(key)
-        if kept is None:
-            return None
-        content = str(kept["content"])
-        parsed: Any = None
-        status: Any = kept["status"]
-        reason = str(kept.get("reason") or "")
-        if status in ("ok", "malformed"):
-            # Read anew, so that a better parser also helps answers that were paid for long ago.
-            try:
-                parsed, status, reason = checked(prompt, content), "ok", ""
-            except Malformed as error:
-                status, reason = "malformed", str(error)
-        return Answer(
-            content,
-            status=status,
-            key=key,
-            parsed=parsed,
-            reason=reason,
-            prompt_tokens=kept.get("prompt_tokens"),
-            completion_tokens=kept.get("completion_tokens"),
-            cost=kept.get("cost"),
-            milliseconds=int(kept.get("milliseconds") or 0),
-            cached=True,
+    def _record(self, reach: str) -> LLMCall:
+        """What the ledger says of every call to this model."""
+        # What is free has no price of a day.
+        prices = None if self.settings.embedded else self.prices
+        return LLMCall(
+            "",
+            0,
+            endpoint=EMBEDDED if self.settings.embedded else self.settings.base_url,
+            reach=reach,
+            model=self.settings.label,
+            parameters=self.parameters,
+            price=None if prices is None else prices.to_json(),
         )
 
-    def _keep(self, prompt: Prompt, answer: Answer) -> Answer:
-        answer.key = self.key(prompt)
-        answer.cost = self._cost(answer)
-        if answer.status in PAID:
-            kept = {**answer.kept(), "model": self.settings.label, "prompt": str(prompt)}
-            with self._cache_lock:
-                self.cache.put(answer.key, kept)
-        return answer
-
-    def _cost(self, answer: Answer) -> float | None:
-        """Money for an answer; None where a price or tokens are unknown. The embedded model is free."""
+    @property
+    def prices(self) -> Prices | None:
+        """What its tokens cost; None where that is unknown. The embedded model is free."""
         settings = self.settings
         if settings.embedded:
-            return 0.0
+            return FREE
         if settings.price_input is None or settings.price_output is None:
             return None
-        if answer.prompt_tokens is None or answer.completion_tokens is None:
-            return None
-        spent = answer.prompt_tokens * settings.price_input + answer.completion_tokens * settings.price_output
-        return spent / 1e6
+        return Prices(settings.price_input, settings.price_output, settings.price_cached, settings.price_date)
+
+    def _check_price(self) -> None:
+        budget = self.budget
+        if isinstance(budget, Budget) and budget.max_cost is not None and self.prices is None:
+            raise LLMError(
+                f"llm -> max_cost is {budget.max_cost:g}, and what {self.settings.label} costs is not known: "
+                "nothing was sent",
+                hint="set price_input and price_output in [llm.model], 0 for a server of your own",
+            )
+
+    def _keep(self, made: Sequence[tuple[_Asked[Any], Answer]]) -> None:
+        """Keep answers that were paid for, and all calls."""
+        answers: dict[str, dict[str, Any]] = {}
+        calls: list[LLMCall] = []
+        for asked, answer in made:
+            calls += answer.calls
+            if answer.status in PAID:
+                answers[asked.key] = {
+                    **answer.kept(),
+                    "model": self.settings.label,
+                    "prompt": str(asked.prompt),
+                }
+        if answers or calls:
+            with self._cache_lock:
+                keep_answers(self.cache, answers, calls)
+
+    def _note(self, calls: Sequence[LLMCall]) -> None:
+        """Keep the calls of a question that an error ended."""
+        if calls:
+            with self._cache_lock:
+                keep_answers(self.cache, {}, calls)
 
     def __call__(self, prompts: Iterable[Iterable[Any]]) -> Iterable[Iterable[Any]]:
         """spacy-llm's call: the answers in the order of the prompts.
@@ -320,9 +331,38 @@ class OpenAIModel:
         return [[answers[i, j] for j in range(len(document))] for i, document in enumerate(asked)]
 
 
-def _chained(first: list[tuple[T, Prompt]], rest: Iterator[tuple[T, Prompt]]) -> Iterator[tuple[T, Prompt]]:
-    yield from first
-    yield from rest
+@dataclass(slots=True)
+class _Asked(Generic[T]):
+    """A prompt under way, and everything that waits for its answer."""
+
+    key: str
+    prompt: Prompt
+    items: list[T]
+
+
+def _read(prompt: Prompt, key: str, kept: Mapping[str, Any]) -> Answer:
+    """A kept answer, read anew: a better parser also helps answers that were paid for long ago."""
+    content = str(kept["content"])
+    parsed: Any = None
+    status: Any = kept["status"]
+    reason = str(kept.get("reason") or "")
+    if status in ("ok", "malformed"):
+        try:
+            parsed, status, reason = checked(prompt, content), "ok", ""
+        except Malformed as error:
+            status, reason = "malformed", str(error)
+    return Answer(
+        content,
+        status=status,
+        key=key,
+        parsed=parsed,
+        reason=reason,
+        prompt_tokens=kept.get("prompt_tokens"),
+        completion_tokens=kept.get("completion_tokens"),
+        cost=kept.get("cost"),
+        milliseconds=int(kept.get("milliseconds") or 0),
+        cached=True,
+    )
 
 
 def make_openai_model(
@@ -337,11 +377,13 @@ def make_openai_model(
     retries: int = 4,
     allow_remote: str = "loopback",
     price_input: float | None = None,
+    price_cached: float | None = None,
     price_output: float | None = None,
     price_date: str | None = None,
+    extra_body: dict[str, Any] | None = None,
 ) -> OpenAIModel:
     """`annoloop.OpenAI.v1` in spacy-llm's registry; the arguments are those of `ModelSettings`."""
-    return OpenAIModel(model_settings(dict(locals())))
+    return OpenAIModel(model_settings({**locals(), "extra_body": extra_body or {}}))
 
 
 __all__ = [

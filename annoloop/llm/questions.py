@@ -100,7 +100,8 @@ class SpanQuestion:
     `style` "entities" asks for quote, label and occurrence; "by_label" for a list of quotes under each label,
     which a small model answers faster and better. `closed` gives for a text the only quotes allowed, or None.
     `most` limits the quotes in the schema, for servers that enforce such limits. `include_reason` asks why:
-    for every quote, or with "by_label" once a text.
+    for every quote, or with "by_label" once a text. `template` is "ner.v1", or "spancat.v1", whose words say
+    that spans may overlap. `words` are a project's own template where it has one.
     """
 
     scheme: LabelScheme
@@ -111,12 +112,14 @@ class SpanQuestion:
     closed: Callable[[str], list[str] | None] | None = None
     most: int | None = None
     include_reason: bool = False
+    template: str = "ner.v1"
+    words: str = ""
     _fixed: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def version(self) -> str:
         """E.g. "ner.v1.de"."""
-        return template_version("ner.v1", self.lang)
+        return template_version(self.template, self.lang)
 
     def prompt(self, text: str) -> Prompt:
         """Instruction, the few-shot examples as turns, the text; the schema of the answer beside it."""
@@ -124,6 +127,7 @@ class SpanQuestion:
             self._fixed["system"] = render(
                 self.version,
                 "system",
+                self.words,
                 labels=self.scheme.labels,
                 definitions=self.scheme.definitions,
                 guidelines=self.guidelines,
@@ -150,10 +154,10 @@ class SpanQuestion:
         return "\n".join(dict.fromkeys(f"{quote}: {why}" for quote, why in lines if why))
 
     def _asked(self, text: str) -> str:
-        return render(self.version, "question", text=text)
+        return render(self.version, "question", self.words, text=text)
 
     def _repair(self, reason: str) -> str:
-        return render(self.version, "repair", reason=reason)
+        return render(self.version, "repair", self.words, reason=reason)
 
     def _check(self, parsed: Any) -> None:
         self._mentions(parsed)
@@ -246,7 +250,8 @@ def _list(value: Any) -> list[Any]:
 class CategoryQuestion:
     """Which category fits a text, or which ones where the scheme is not exclusive.
 
-    `include_reason` asks why; `most` is not None for servers that enforce limits on lengths.
+    `include_reason` asks why; `most` is not None for servers that enforce limits on lengths. `words` are a
+    project's own template where it has one.
     """
 
     scheme: LabelScheme
@@ -255,6 +260,7 @@ class CategoryQuestion:
     guidelines: str | None = None
     most: int | None = None
     include_reason: bool = False
+    words: str = ""
     _fixed: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -268,6 +274,7 @@ class CategoryQuestion:
             self._fixed["system"] = render(
                 self.version,
                 "system",
+                self.words,
                 labels=self.scheme.labels,
                 definitions=self.scheme.definitions,
                 guidelines=self.guidelines,
@@ -284,10 +291,10 @@ class CategoryQuestion:
         return Reading(Annotation(labels=self._labels(parsed)), reason=reason)
 
     def _asked(self, text: str) -> str:
-        return render(self.version, "question", text=text)
+        return render(self.version, "question", self.words, text=text)
 
     def _repair(self, reason: str) -> str:
-        return render(self.version, "repair", reason=reason)
+        return render(self.version, "repair", self.words, reason=reason)
 
     def _check(self, parsed: Any) -> None:
         self._labels(parsed)

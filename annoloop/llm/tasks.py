@@ -164,6 +164,7 @@ def _span_question(
         guidelines,
         style=style,  # type: ignore[arg-type]
         include_reason=include_reason,
+        template="spancat.v1" if scheme.kind == "spancat" else "ner.v1",
     )
 
 

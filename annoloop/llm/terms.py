@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from annoloop.errors import LLMError
-from annoloop.llm.annotate import is_own_model
 from annoloop.llm.answers import AnswerCache, Malformed, Prompt
-from annoloop.llm.endpoint import REACHES
-from annoloop.llm.model import OpenAIModel, model_settings
+from annoloop.llm.budget import Budget
+from annoloop.llm.configured import is_own_model, model_of
+from annoloop.llm.endpoint import OnOpen, OnSend
 from annoloop.llm.prompting import render, template_version
 from annoloop.types import LabelScheme
 
@@ -83,13 +83,14 @@ def ask_terms(
     cache: AnswerCache | None = None,
     lang: str = "en",
     most: int = MOST_TERMS,
-    on_open: Callable[[Any], None] | None = None,
-    on_send: Callable[[Any], None] | None = None,
+    budget: Budget | None = None,
+    on_open: OnOpen | None = None,
+    on_send: OnSend | None = None,
 ) -> Terms:
     """Ask the model of the `[llm]` block for up to `most` terms for each label.
 
     Answers are kept in `cache`: asked again, nothing is sent. A label whose answer fails has no terms and
-    stands under `failed`. `on_open` and `on_send` are those of `annotate`.
+    stands under `failed`. `budget`, `on_open` and `on_send` are those of `annotate`.
 
     Raises:
         LLMError: no model of ours is configured, it may not be asked where it is, or its server is down.
@@ -97,13 +98,10 @@ def ask_terms(
     if not is_own_model(config):
         name = (config.get("model") or {}).get("@llm_models")
         raise LLMError(f"{name} cannot be asked for terms", hint="use annoloop.OpenAI.v1, or --no-llm")
-    block = dict(config.get("model") or {})
-    own = block.get("allow_remote", allow_remote)
-    # The project's word is the widest; a block may only narrow it.
-    reach = next((reach for reach in REACHES if reach in (own, allow_remote)), allow_remote)
-    settings = model_settings({**block, "allow_remote": reach})
-    model = OpenAIModel(settings, cache=cache, on_open=on_open, on_send=on_send)
-    embedded = settings.embedded
+    model = model_of(
+        config, allow_remote=allow_remote, cache=cache, budget=budget, on_open=on_open, on_send=on_send
+    )
+    embedded = model.settings.embedded
     most = min(most, _MOST_EMBEDDED) if embedded else most
     ask = partial(terms_prompt, scheme=scheme, lang=lang, most=most, bounded=embedded)
     terms, failed = {}, {}

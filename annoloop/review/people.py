@@ -14,6 +14,7 @@ PAGES: Mapping[str, Role] = {
     "adjudicate": "reviewer",
     "progress": "expert",
     "compare": "reviewer",
+    "tournament": "reviewer",
     "rules": "developer",
     "texts": "reviewer",
     "start": "developer",

@@ -51,6 +51,7 @@ def show_task(
             "source": suggestion.source,
             "score": suggestion.score,
             "reason": suggestion.reason,
+            "unplaced": list(suggestion.unplaced),
         }
     if versions is not None:
         shown["versions"] = [show_version(version, scheme) for version in versions]

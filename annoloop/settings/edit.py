@@ -7,10 +7,12 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from annoloop.errors import SettingsError
 from annoloop.settings.load import FILE_NAME, load_settings, read_config
+from annoloop.settings.schema import Settings
 
 _SECTION = re.compile(r"^\[([^\]\n]+)\]\s*$")
 
@@ -26,10 +28,7 @@ def edit_settings(folder: Path, values: Mapping[str, Mapping[str, Any]]) -> None
     """
     path = folder / FILE_NAME
     load_settings(folder)
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
-    for section, keys in values.items():
-        for key, value in keys.items():
-            lines = _cleared(lines, section) if key == "*" else _with(lines, section, key, value)
+    lines = _edited(path, values)
     partial = folder / f".{FILE_NAME}.partial"
     trial = folder / f".{FILE_NAME}.trial"
     trial.mkdir(exist_ok=True)
@@ -49,6 +48,33 @@ def edit_settings(folder: Path, values: Mapping[str, Mapping[str, Any]]) -> None
         (trial / FILE_NAME).unlink(missing_ok=True)
         trial.rmdir()
         partial.unlink(missing_ok=True)
+
+
+def settings_with(folder: Path, values: Mapping[str, Mapping[str, Any]]) -> Settings:
+    """The project's settings as they would be after `edit_settings`; the file stays as it is.
+
+    Raises:
+        SettingsError: they would not be right.
+    """
+    path = folder / FILE_NAME
+    load_settings(folder)
+    with TemporaryDirectory() as aside:
+        trial = Path(aside) / FILE_NAME
+        try:
+            _write(trial, _edited(path, values))
+            settings = load_settings(folder, file=trial)
+            _require(trial, values)
+        except SettingsError as error:
+            raise SettingsError(error.message.replace(str(trial), str(path)), hint=error.hint) from None
+    return settings
+
+
+def _edited(path: Path, values: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    for section, keys in values.items():
+        for key, value in keys.items():
+            lines = _cleared(lines, section) if key == "*" else _with(lines, section, key, value)
+    return lines
 
 
 def _write(path: Path, lines: Sequence[str]) -> None:
@@ -76,7 +102,10 @@ def _with(lines: Sequence[str], section: str, key: str, value: Any) -> list[str]
     line = [] if value is None else [f"{key} = {json.dumps(value, ensure_ascii=False)}"]
     block = _block(lines, section)
     if block is None:
-        return [*lines, "", f"[{section}]", *line] if line else list(lines)
+        at = _before_below(lines, section)
+        return (
+            [*lines[:at], "", f"[{section}]", *line, *_gap(lines, at), *lines[at:]] if line else list(lines)
+        )
     first, end = block
     for at in range(first, end):
         if re.match(rf"{re.escape(key)}\s*[=:]", lines[at]):
@@ -84,6 +113,19 @@ def _with(lines: Sequence[str], section: str, key: str, value: Any) -> list[str]
     while end > first and not lines[end - 1].strip():
         end -= 1
     return [*lines[:end], *line, *lines[end:]]
+
+
+def _before_below(lines: Sequence[str], section: str) -> int:
+    """Where a new section goes: to the end, or above the first that lies below it, with its comments."""
+    headers = [at for at, line in enumerate(lines) if line.startswith(f"[{section}.")]
+    at = headers[0] if headers else len(lines)
+    while headers and at and lines[at - 1].startswith(("#", ";")):
+        at -= 1
+    return at
+
+
+def _gap(lines: Sequence[str], at: int) -> list[str]:
+    return [""] if at < len(lines) else []
 
 
 def _cleared(lines: Sequence[str], section: str) -> list[str]:

@@ -12,6 +12,7 @@ from confection import Config
 from pydantic import ValidationError
 
 from annoloop.errors import SettingsError
+from annoloop.settings.pasted import check_task_labels, with_llm_block
 from annoloop.settings.schema import Settings
 
 FILE_NAME = "annoloop.cfg"
@@ -22,19 +23,25 @@ DEFAULTS = Path(__file__).with_name("default.cfg")
 _REGISTERED = (("llm", "task", "@llm_tasks"), ("llm", "model", "@llm_models"))
 
 
-def load_settings(folder: Path) -> Settings:
-    """The settings of the project in `folder`: its annoloop.cfg over the defaults.
+def load_settings(folder: Path, *, file: Path | None = None) -> Settings:
+    """The settings of the project in `folder`: its annoloop.cfg, or `file` in its place, over the defaults.
+
+    The component of a spacy-llm config pasted into the file is its `[llm]` block.
 
     Raises:
         SettingsError: no such project, a broken file, an unknown key, a wrong type, an unknown label.
     """
-    path = folder / FILE_NAME
+    path = file or folder / FILE_NAME
     if not path.is_file():
         raise SettingsError(
             f"{folder} is no annoloop project: it has no {FILE_NAME}",
             hint="make one: annoloop init PROJECT --kind ner --label NAME",
         )
-    return _checked(_merged(read_config(DEFAULTS), read_config(path)), path)
+    defaults = read_config(DEFAULTS)
+    own = with_llm_block(read_config(path), folder / FILE_NAME, lang=defaults["project"]["lang"])
+    settings = _checked(_merged(defaults, own), path)
+    check_task_labels(settings.llm.task, settings.project.labels, path)
+    return settings
 
 
 def read_config(path: Path) -> Config:

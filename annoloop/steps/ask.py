@@ -10,7 +10,7 @@ from annoloop.errors import AnnoloopError
 from annoloop.project import Project
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import ModelSource, Source, latest_model
-from annoloop.steps.suggest import suggestions
+from annoloop.steps.suggest import doubtful, suggestions
 from annoloop.steps.vote import disagreements, voters
 from annoloop.types import Example, Round, Task
 
@@ -174,10 +174,12 @@ def _tasks(
     on_progress: OnProgress,
 ) -> tuple[Task, ...]:
     suggested = suggestions(project, source, chosen, on_progress=on_progress) if source else {}
+    unsure = doubtful(project, source, chosen) if source else set()
     tasks = []
     for place, example in enumerate(chosen):
         suggestion = suggested.get(example.input_hash)
-        priority = 1.0 - place / max(len(chosen), 1)
+        # What needs the expert's eye most comes first.
+        priority = (example.input_hash in unsure) + 1.0 - place / max(len(chosen), 1)
         tasks.append(project.task(example, number=number, priority=priority, suggestion=suggestion))
     return tuple(tasks)
 

@@ -12,6 +12,7 @@ from annoloop.evaluation.leaderboard import megabytes, ordered, throughput, to_j
 from annoloop.evaluation.scores import score, scores_to_json
 from annoloop.project import Project
 from annoloop.steps.llm import IMPORTED_FACT, ImportedSource, LLMSource, llm_source, why_no_llm
+from annoloop.steps.llm_baseline import baseline_notes
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import (
     ANSWERED_WRONGLY,
@@ -125,6 +126,8 @@ def evaluate(project: Project, *, on_progress: OnProgress = silent) -> Evaluatio
     reason = why_no_llm(project)
     if reason:
         notes.append(f"no LLM: {reason}")
+    if llm is not None:
+        notes += baseline_notes(project)
     if model is not None:
         _keep_scores(project, model, rows[-1].scores)
     verdict = _verdict(project, gold, model, said)
@@ -139,7 +142,7 @@ def evaluate(project: Project, *, on_progress: OnProgress = silent) -> Evaluatio
         leaderboard=tuple(ordered(rows)),
         verdict=verdict,
         notes=tuple(notes),
-        wheel=project.store.fact(WHEEL_FACT) if model else None,
+        wheel=project.store.fact(WHEEL_FACT) if model or rules_do else None,
     )
 
 

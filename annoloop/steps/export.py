@@ -13,6 +13,7 @@ from annoloop.errors import PackagingError
 from annoloop.hashing import input_hash
 from annoloop.project import Project
 from annoloop.steps.evaluate import WHEEL_FACT, Evaluation, evaluate
+from annoloop.steps.llm_baseline import baseline_of_record
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import ModelSource, Source, ask_source, latest_model, rules_source
 from annoloop.types import SPLITS, Example
@@ -147,6 +148,7 @@ def _evidence(project: Project, model: ModelSource, found: Evaluation) -> dict[s
         "data": gold_hashes(project),
         "held_out": plain["held_out"],
         "leaderboard": plain["leaderboard"],
+        "llm_baseline": baseline_of_record(project),
         "verdict": plain["verdict"],
         "rules_version": rules.rules.version if rules else None,
         "recipe": next((r["recipe"] for r in plain["rounds"] if r["number"] == model.number), None),

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from annoloop.errors import PackagingError
 from annoloop.evaluation.scores import score, scores_to_json
 from annoloop.project import Project
+from annoloop.steps.evaluate import WHEEL_FACT
 from annoloop.steps.export import TRIED_TEXTS, Exported, gold_hashes, wheel_of
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import RulesSource, ask_source, rules_source
@@ -50,7 +51,7 @@ def export_rules(
     with TemporaryDirectory(prefix="annoloop-rules-") as folder:
         pipeline = Path(folder) / "rules"
         save_rules_pipeline(source.rules, pipeline)
-        return wheel_of(
+        made = wheel_of(
             project,
             source,
             pipeline,
@@ -61,6 +62,8 @@ def export_rules(
             environment=environment,
             on_progress=on_progress,
         )
+    project.store.set_fact(WHEEL_FACT, str(made.wheel))
+    return made
 
 
 def _examples(project: Project) -> list[Example]:

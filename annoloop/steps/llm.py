@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,11 +17,13 @@ from annoloop.steps.audit import AuditFile
 from annoloop.steps.guidelines import read_guidelines
 from annoloop.steps.redaction import redaction_of
 from annoloop.steps.sources import Said
+from annoloop.steps.spending import budget_of, remembered
 from annoloop.store.rows import annotation_from_json, annotation_to_json, dump
 from annoloop.types import Example
 
 if TYPE_CHECKING:
     from annoloop.llm.annotate import Labelled
+    from annoloop.llm.budget import Budget, Rehearsal
     from annoloop.llm.endpoint import Reach
 
 Purpose = Literal["suggest", "dev", "held_out", "annotate", "compare", "terms"]
@@ -44,7 +46,8 @@ class LLMSource:
     """An LLM with its prompt and its examples: the project's own, or another one to be compared with it.
 
     `config` is its `[llm]` block, `guidelines` what it is told of guidelines.md. `purpose`, `round` and `run`
-    are what the ledger says of its calls; they are no part of its key.
+    are what the ledger says of its calls; they are no part of its key. `budget` stands in for the run's own,
+    and answers with a status of `anew` are asked for again although they are kept.
     """
 
     project: Project
@@ -56,29 +59,37 @@ class LLMSource:
     purpose: Purpose = "suggest"
     round: int | None = None
     run: str = field(default_factory=lambda: uuid4().hex, compare=False)
+    budget: Budget | Rehearsal | None = field(default=None, compare=False)
+    anew: tuple[str, ...] = ()
     approach: Literal["llm"] = "llm"
 
     def predict(self, examples: Sequence[Example]) -> Iterator[Said]:
         """Ask the LLM; each answer is kept in the store as it arrives."""
-        from annoloop.llm.annotate import annotate
+        from annoloop.llm.prepare import prepare
 
         project = self.project
-        results = annotate(
-            examples,
+        prepared = prepare(
             scheme=project.scheme,
             config=self.config,
             few_shot=self.few_shot,
             allow_remote=project.settings.privacy.allow_remote,
-            cache=project.store.answers_kept(run=self.run, purpose=self.purpose, round=self.round),
+            cache=project.store.answers_kept(
+                run=self.run, purpose=self.purpose, round=self.round, anew=self.anew
+            ),
             guidelines=self.guidelines,
             lang=project.settings.project.lang,
+            folder=project.folder,
             redactor=redaction_of(project).redactor,
+            budget=self.budget or budget_of(project),
             on_open=_agreed(self, examples),
             on_send=AuditFile(project.folder / project.settings.privacy.audit, run=self.run),
         )
+        _refuse_judged(project, (shot.text for shot in prepared.shots))
+        results = prepared.results(examples)
         by_hash = {eg.input_hash: eg for eg in examples}
-        for result in results:
-            yield by_hash[result.input_hash], result.annotation, _detail(result)
+        with remembered(project):
+            for result in results:
+                yield by_hash[result.input_hash], result.annotation, _detail(result)
 
 
 def _agreed(source: LLMSource, examples: Sequence[Example]) -> Callable[[Reach], None]:
@@ -92,8 +103,9 @@ def _agreed(source: LLMSource, examples: Sequence[Example]) -> Callable[[Reach],
 
 
 def _detail(result: Any) -> dict[str, Any]:
-    names = ("status", "reason", "unaligned", "prompt_tokens", "completion_tokens", "cost", "milliseconds")
-    return {name: getattr(result, name) for name in names}
+    names = ("status", "reason", "unaligned", "ambiguous")
+    counts = ("prompt_tokens", "completion_tokens", "cost", "milliseconds")
+    return {name: getattr(result, name) for name in names + counts}
 
 
 @dataclass(frozen=True)
@@ -172,14 +184,19 @@ def _from_file(project: Project) -> tuple[Row, ...]:
             raise FormatError(f"{row.path}, line {row.line}: {row.reason}", hint=row.hint)
         if row.annotation is not None:
             rows.append(row)
-    splits = project.store.splits(input_hash(row.text) for row in rows)
-    for row in rows:
-        if splits.get(input_hash(row.text), "pool") != "pool":
-            raise BlindnessError(
-                f"a few-shot example is a text to be judged by: {row.text[:60]!r}",
-                hint=f"take it out of {project.settings.llm.examples}",
-            )
+    _refuse_judged(project, (row.text for row in rows), project.settings.llm.examples)
     return tuple(rows)
+
+
+def _refuse_judged(project: Project, shown: Iterable[str], where: str = "the examples") -> None:
+    """Refuse to show a dev or held-out text to the LLM, wherever it comes from."""
+    texts = {input_hash(text): text for text in shown}
+    for identity, split in project.store.splits(texts).items():
+        if split != "pool":
+            raise BlindnessError(
+                f"a few-shot example is a text to be judged by: {texts[identity][:60]!r}",
+                hint=f"take it out of {where}",
+            )
 
 
 def llm_source(
@@ -217,24 +234,27 @@ def source_of(
     """
     from annoloop.llm.annotate import check_llm, describe, identity
 
-    lang = project.settings.project.lang
+    lang, folder = project.settings.project.lang, project.folder
     check_llm(config, allow_remote=project.settings.privacy.allow_remote, connect=connect)
     shown = shown_examples(project, config) if few_shot is None else tuple(few_shot)
     told = _guidelines(project, config)
     shaped = [
         _shaping(config, told, redaction_of(project).version),
-        identity(config, project.scheme, lang=lang),
+        identity(config, project.scheme, lang=lang, folder=folder),
         lang,
         project.scheme.labels,
         dict(project.scheme.definitions),
     ]
+    files = _files(config, folder)
+    if files:
+        shaped.append(files)
     shots = [[row.text, annotation_to_json(row.annotation)] for row in shown if row.annotation is not None]
     return LLMSource(
         project,
         dict(config),
         shown,
         key=f"llm:{input_hash(dump([shaped, shots]))}",
-        name=describe(config, project.scheme, lang=lang),
+        name=describe(config, project.scheme, lang=lang, folder=folder),
         guidelines=told,
         purpose=purpose,
         round=_round(project, purpose),
@@ -258,6 +278,18 @@ def _shaping(config: Mapping[str, Any], guidelines: str | None, redaction: str =
     if redaction:
         shaped["redaction"] = redaction
     return {**shaped, "guidelines": input_hash(guidelines)} if guidelines else shaped
+
+
+def _files(config: Mapping[str, Any], folder: Path) -> list[str]:
+    """Hashes of the files that a task of spacy-llm reads: their words shape the prompts."""
+    from annoloop.llm.configured import is_own_task
+
+    task = config.get("task") or {}
+    if is_own_task(task):
+        return []
+    from annoloop.llm.foreign import files_of
+
+    return [input_hash(repr(path.read_bytes())) for path in files_of(task, folder) if path.is_file()]
 
 
 def _round(project: Project, purpose: Purpose) -> int | None:
@@ -320,3 +352,15 @@ def import_llm_answers(
     project.store.save_predictions(key, said, details=details)
     project.store.set_fact(IMPORTED_FACT, {"key": key, "name": f"{name} (imported answers)"})
     return len(said)
+
+
+def forget_import(project: Project) -> str | None:
+    """Let the configured LLM be the baseline again; returns whose answers those were, None without any.
+
+    The imported answers stay in the store: the same file imported again is known.
+    """
+    imported = project.store.fact(IMPORTED_FACT)
+    if imported is None:
+        return None
+    project.store.set_fact(IMPORTED_FACT, None)
+    return str(imported["name"])

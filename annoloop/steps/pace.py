@@ -313,19 +313,16 @@ _costs: WeakKeyDictionary[Store, tuple[int, Cost | None]] = WeakKeyDictionary()
 
 
 def _cost(store: Store) -> Cost | None:
-    """What all LLMs asked so far took; None where none was asked. Summed again when more was said."""
-    count = store.prediction_count("llm:")
+    """What all LLMs asked so far took; None where none was asked. Summed again when more was asked."""
+    count = store.llm_call_count()
     if store not in _costs or _costs[store][0] != count:
         _costs[store] = (count, _summed_cost(store))
     return _costs[store][1]
 
 
 def _summed_cost(store: Store) -> Cost | None:
-    details = list(store.prediction_details("llm:"))
-    if not details:
+    spent = store.spend_in_all()
+    if not spent.calls:
         return None
-    tokens = [(d.get("prompt_tokens") or 0) + (d.get("completion_tokens") or 0) for d in details]
-    prices = [d.get("cost") for d in details]
-    known = [price for price in prices if price is not None]
-    money = sum(known) if len(known) == len(prices) else None
-    return Cost(len(details), sum(tokens) or None, money)
+    tokens = spent.prompt_tokens + spent.completion_tokens
+    return Cost(spent.texts, tokens or None, None if spent.unpriced else spent.cost)

@@ -91,7 +91,7 @@ def of_llm(text: str, detail: Mapping[str, Any], language: Language) -> str:
     from annoloop.llm.align import find
 
     words = WORDS[language]
-    quotes = dict.fromkeys(str(quote) for quote in detail.get("unaligned") or ())
+    quotes = unplaced_of(detail)
     there = {quote: bool(find(text, quote)[0]) for quote in quotes}
     notes = []
     for key, found in (("not_found", False), ("overlap", True)):
@@ -104,6 +104,16 @@ def of_llm(text: str, detail: Mapping[str, Any], language: Language) -> str:
     room = LONGEST - sum(len(note) + 1 for note in notes)
     own = str(detail.get("reason") or "").splitlines()
     return "\n".join(line for line in (_joined(own, words, room=room), *notes) if line)
+
+
+def unplaced_of(detail: Mapping[str, Any]) -> tuple[str, ...]:
+    """The quotes of an LLM that found no place of their own in the text: each once, as it gave them."""
+    return tuple(dict.fromkeys(str(quote) for quote in detail.get("unaligned") or ()))
+
+
+def is_doubtful(detail: Mapping[str, Any]) -> bool:
+    """Whether a place in what an LLM said is a guess, or something of it found none."""
+    return bool(detail.get("ambiguous") or detail.get("unaligned"))
 
 
 def of_votes(text: str, votes: Sequence[tuple[str, Annotation | None]], language: Language) -> str:

@@ -24,6 +24,7 @@ from annoloop.store.pattern_choices import Choice, PatternChoice, PatternProposa
 from annoloop.types import Annotation, PoolGold
 
 if TYPE_CHECKING:
+    from annoloop.llm.endpoint import Reach
     from annoloop.llm.terms import Terms
     from annoloop.steps.llm import LLMSource
 
@@ -299,18 +300,21 @@ def _terms(project: Project, source: LLMSource) -> Terms:
     from annoloop.llm.terms import ask_terms
     from annoloop.steps.agreement import refuse_without
     from annoloop.steps.audit import AuditFile
+    from annoloop.steps.spending import budget_of, remembered
 
-    def refuse(reach: str) -> None:
+    def refuse(reach: Reach) -> None:
         if reach == "public":
             refuse_without(project, source.config, ())
 
     privacy = project.settings.privacy
-    return ask_terms(
-        project.scheme,
-        config=source.config,
-        allow_remote=privacy.allow_remote,
-        cache=project.store.answers_kept(run=source.run, purpose="terms"),
-        lang=project.settings.project.lang,
-        on_open=refuse,
-        on_send=AuditFile(project.folder / privacy.audit, run=source.run),
-    )
+    with remembered(project):
+        return ask_terms(
+            project.scheme,
+            config=source.config,
+            allow_remote=privacy.allow_remote,
+            cache=project.store.answers_kept(run=source.run, purpose="terms"),
+            lang=project.settings.project.lang,
+            budget=budget_of(project),
+            on_open=refuse,
+            on_send=AuditFile(project.folder / privacy.audit, run=source.run),
+        )

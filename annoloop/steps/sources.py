@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from annoloop.errors import FormatError, TrainingError
+from annoloop.errors import FormatError, LLMError, TrainingError
 from annoloop.evaluation.leaderboard import megabytes
 from annoloop.project import Project
 from annoloop.steps import reasons
@@ -20,6 +20,8 @@ Said = tuple[Example, Annotation | None, Mapping[str, Any]]
 KEEP_EVERY = 100
 ANSWERED_WRONGLY = ("malformed", "refusal")
 """What an LLM said that is no annotation: its own mistake, so it is not asked again."""
+UNASKED = ("budget", "not_sent", "quota", "replay_miss")
+"""Why an LLM was not asked about a text: no failure of either."""
 
 
 class Source(Protocol):
@@ -195,35 +197,72 @@ def latest_model(project: Project) -> ModelSource | None:
 
 
 def ask_source(
-    project: Project, source: Source, examples: Sequence[Example], *, on_progress: OnProgress = silent
+    project: Project,
+    source: Source,
+    examples: Sequence[Example],
+    *,
+    anew: Collection[str] = (),
+    on_progress: OnProgress = silent,
 ) -> dict[str, Annotation]:
     """What the source says of each text, by input hash; texts it failed on are absent.
 
-    What it said before is taken from the store; texts that failed on the way are asked again. Results
-    are kept every few texts, so that a stopped run goes on where it was.
+    What it said before is taken from the store; texts that failed on the way are asked again, and of those
+    that an LLM answered wrongly the ones with a status of `anew`. Results are kept every few texts, so that
+    a stopped run goes on where it was. Texts that nobody was asked about leave no result.
+
+    Raises:
+        LLMError: the LLM is down or may not be asked, or the run's money does not reach for all texts.
     """
     known = project.store.predictions(source.key, hashes=[eg.input_hash for eg in examples])
     said = {input_hash: found for input_hash, (found, _) in known.items() if found is not None}
-    wrong = {name for name, (_, detail) in known.items() if detail.get("status") in ANSWERED_WRONGLY}
+    final = [status for status in ANSWERED_WRONGLY if status not in anew]
+    wrong = {name for name, (_, detail) in known.items() if detail.get("status") in final}
     missing = [eg for eg in examples if eg.input_hash not in said and eg.input_hash not in wrong]
     if not missing:
         return said
     what = f"{source.name} reads"
-    made: dict[str, Annotation | None] = {}
-    details: dict[str, Any] = {}
+    kept = _Kept(project, source.key)
     done = len(examples) - len(missing)
+    unasked: list[str] = []
     on_progress(what, done, len(examples))
-    try:
+    with kept:
         for example, annotation, detail in source.predict(missing):
-            made[example.input_hash], details[example.input_hash] = annotation, dict(detail)
+            if detail.get("status") in UNASKED:
+                unasked.append(str(detail.get("reason")))
+                continue
+            kept.add(example.input_hash, annotation, detail)
             if annotation is not None:
                 said[example.input_hash] = annotation
             done += 1
             on_progress(what, done, len(examples))
-            if len(made) >= KEEP_EVERY:
-                project.store.save_predictions(source.key, made, details=details)
-                made, details = {}, {}
-    finally:
-        if made:
-            project.store.save_predictions(source.key, made, details=details)
+    if unasked:
+        raise LLMError(
+            f"{source.name} was not asked about {len(unasked)} of {len(examples)} texts: {unasked[0]}",
+            hint="what was answered is kept, the next run goes on from there; the limit is [llm] max_cost",
+        )
     return said
+
+
+class _Kept:
+    """Results on their way into the store: a few at a time, and what is there when it ends."""
+
+    def __init__(self, project: Project, key: str) -> None:
+        self._store, self._key = project.store, key
+        self._made: dict[str, Annotation | None] = {}
+        self._details: dict[str, Any] = {}
+
+    def add(self, input_hash: str, annotation: Annotation | None, detail: Mapping[str, Any]) -> None:
+        self._made[input_hash], self._details[input_hash] = annotation, dict(detail)
+        if len(self._made) >= KEEP_EVERY:
+            self._keep()
+
+    def _keep(self) -> None:
+        if self._made:
+            self._store.save_predictions(self._key, self._made, details=self._details)
+        self._made, self._details = {}, {}
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        self._keep()

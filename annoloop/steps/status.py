@@ -82,10 +82,10 @@ def _next_step(project: Project, gold: Mapping[str, int]) -> str:
         return f"add texts: annoloop add {folder} FILE"
     if store.progress().open:
         return f"label {store.progress().open} open texts: annoloop review {folder}"
+    if gold["held_out"] and store.fact(WHEEL_FACT):
+        return f"use the package: pip install {store.fact(WHEEL_FACT)}"
     if not any(record.model for record in store.rounds()) or not gold["held_out"]:
         return f"run the loop: annoloop loop {folder}"
-    if store.fact(WHEEL_FACT):
-        return f"use the package: pip install {store.fact('wheel')}"
     return f"go on: annoloop loop {folder}"
 
 
@@ -95,7 +95,7 @@ def advice(project: Project, result: Evaluation) -> str:
     rules, model = rows.get("rules"), rows.get("model")
     decision = result.verdict.decision
     if decision == "rules_suffice":
-        return "use the rules as they are; annoloop loop PROJECT --despite-rules trains a model all the same"
+        return "install the rules' wheel; annoloop loop PROJECT --despite-rules trains a model all the same"
     if model is None:
         return "train a model: annoloop loop PROJECT"
     if rules is not None and rules > model:

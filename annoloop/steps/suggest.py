@@ -10,7 +10,7 @@ from annoloop.evaluation.scores import score
 from annoloop.project import Project
 from annoloop.steps.llm import ImportedSource, LLMSource, llm_source
 from annoloop.steps.progress import OnProgress, silent
-from annoloop.steps.reasons import LONGEST, honest_score, language_of, of_llm
+from annoloop.steps.reasons import LONGEST, honest_score, is_doubtful, language_of, of_llm, unplaced_of
 from annoloop.steps.sources import (
     ModelSource,
     RulesSource,
@@ -105,8 +105,15 @@ def suggestions(
         if isinstance(source, LLMSource | ImportedSource):
             reason = of_llm(example.text, detail, language)
         score = honest_score(detail.get("score"))
-        made[example.input_hash] = Suggestion(annotation, score, source.name, reason[:LONGEST])
+        unplaced = unplaced_of(detail)
+        made[example.input_hash] = Suggestion(annotation, score, source.name, reason[:LONGEST], unplaced)
     return made
+
+
+def doubtful(project: Project, source: Source, examples: Sequence[Example]) -> set[str]:
+    """Input hashes of the texts at which a source guessed a place, or found none for what it said."""
+    kept = project.store.predictions(source.key, hashes=[eg.input_hash for eg in examples])
+    return {input_hash for input_hash, (_, detail) in kept.items() if is_doubtful(detail)}
 
 
 def _suggesting_llm(project: Project) -> LLMSource | None:

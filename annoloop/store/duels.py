@@ -10,14 +10,14 @@ from sqlalchemy import select
 from annoloop.store.engine import Database, insert_new
 from annoloop.store.schema import llm_duels
 
-Winner = Literal["left", "right", "both", "neither"]
+Winner = Literal["left", "right", "both", "neither", "undone"]
 
 
 @dataclass(frozen=True, slots=True)
 class Duel:
     """A decided duel. The sources are named by their keys; `seq` counts microseconds since 1970.
 
-    "both" are equally good, "neither" is any good.
+    "both" are equally good, "neither" is any good; "undone" takes back what the annotator said of this pair.
     """
 
     duel_id: str
@@ -46,6 +46,15 @@ class DuelTables(Database):
             query = query.where(llm_duels.c.annotator == annotator)
         with self.reading() as connection:
             return tuple(_duel(row) for row in connection.execute(query))
+
+    def duels_in_force(self, *, annotator: str | None = None) -> tuple[Duel, ...]:
+        """Each annotator's last word on each pair of a text, as it was given; what was undone is absent."""
+        last: dict[tuple[str, str, frozenset[str]], Duel] = {}
+        for duel in sorted(self.duels(annotator=annotator), key=lambda one: one.seq):
+            pair = frozenset((duel.left_source, duel.right_source))
+            last.pop((duel.annotator, duel.input_hash, pair), None)
+            last[duel.annotator, duel.input_hash, pair] = duel
+        return tuple(duel for duel in last.values() if duel.winner != "undone")
 
 
 def _duel(row: Any) -> Duel:

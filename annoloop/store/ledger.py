@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Select, case, cast, delete, exists, func, insert, select
+from sqlalchemy import (
+    Connection,
+    Integer,
+    Select,
+    bindparam,
+    case,
+    cast,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 
-from annoloop.store.engine import Database, insert_new
+from annoloop.store.engine import Database
 from annoloop.store.results import ResponseCache
 from annoloop.store.rows import dump, example_from_row, text_from_cell, text_to_cell
 from annoloop.store.schema import examples, llm_calls, llm_responses
@@ -20,6 +33,17 @@ ANSWERED = ("ok", "refusal", "malformed")
 """Statuses of calls that brought an answer, which may have cost something."""
 
 _FIELDS = tuple(LLMCall.__slots__)
+
+# Made once: of a short statement, making it takes longer than running it.
+_KEPT = select(llm_responses.c.key, llm_responses.c.response).where(
+    llm_responses.c.key.in_(bindparam("keys", expanding=True))
+)
+_NEW_ANSWERS = {
+    "sqlite": sqlite.insert(llm_responses).inline().on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(llm_responses).inline().on_conflict_do_nothing(),
+}
+_GONE = delete(llm_responses).where(llm_responses.c.key == bindparam("replaced"))
+_NEW_CALLS = insert(llm_calls).inline()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,38 +79,72 @@ class Ratios:
 class LedgerCache(ResponseCache):
     """The kept answers, and beside them the calls of one run: what the LLM's engine reads and writes."""
 
-    def __init__(self, database: Database, *, run: str, purpose: str, round: int | None) -> None:
+    def __init__(
+        self, database: Database, *, run: str, purpose: str, round: int | None, anew: Collection[str] = ()
+    ) -> None:
         super().__init__(database)
+        self._anew = frozenset(anew)
+        self._passed_over: set[str] = set()
         self._whose: dict[str, Any] = {"run": run, "purpose": purpose, "round": round}
 
-    def put(self, key: str, response: Mapping[str, Any]) -> None:
-        """Keep an answer and the calls behind it (its "calls", as `LLMCall`s) together, or neither.
+    def get_many(self, keys: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        """The answers under these keys, as far as they are kept and not to be asked for anew."""
+        found: dict[str, Mapping[str, Any]] = {}
+        if not keys:
+            return found
+        with self._database.reading() as connection:
+            for part in chunks(keys):
+                rows = connection.execute(_KEPT, {"keys": part}).all()
+                found.update((key, json.loads(cell)) for key, cell in rows)
+        for key in [key for key, answer in found.items() if answer.get("status") in self._anew]:
+            del found[key]
+            self._passed_over.add(key)
+        return found
 
-        The first answer under a key stays; the calls are kept whatever became of theirs.
-        """
+    def put(self, key: str, response: Mapping[str, Any]) -> None:
+        """Keep an answer and the calls behind it (its "calls", as `LLMCall`s) together, or neither."""
         answer = {name: value for name, value in response.items() if name != "calls"}
+        self.put_many({key: answer}, response.get("calls") or ())
+
+    def put_many(self, answers: Mapping[str, Mapping[str, Any]], calls: Sequence[LLMCall]) -> None:
+        """Keep answers by key and calls together, or nothing: one transaction, however many.
+
+        The first answer under a key stays, unless it was passed over to be asked for anew. The calls are kept
+        whatever became of theirs.
+        """
+        replaced = [{"replaced": key} for key in answers if key in self._passed_over]
+        kept = [{"key": key, "response": dump(dict(answer))} for key, answer in answers.items()]
+        rows = [{**_row(call), **self._whose} for call in calls]
         with self._database.writing() as connection:
-            insert_new(connection, llm_responses, [{"key": key, "response": dump(answer)}])
-            self._add(connection, response.get("calls") or ())
+            if replaced:
+                connection.execute(_GONE, replaced)
+            if kept:
+                connection.execute(_NEW_ANSWERS[connection.dialect.name], kept)
+            if rows:
+                connection.execute(_NEW_CALLS, rows)
 
     def note(self, calls: Sequence[LLMCall]) -> None:
         """Keep calls that brought no answer to keep."""
         if calls:
-            with self._database.writing() as connection:
-                self._add(connection, calls)
-
-    def _add(self, connection: Connection, calls: Iterable[LLMCall]) -> None:
-        rows = [_row(replace(call, **self._whose)) for call in calls]
-        if rows:
-            connection.execute(insert(llm_calls), rows)
+            self.put_many({}, calls)
 
 
 class LedgerTables(Database):
     """Calls are only ever added; answers can be forgotten, which leaves their calls and what they cost."""
 
-    def answers_kept(self, *, run: str, purpose: str, round: int | None = None) -> LedgerCache:
-        """The kept answers, for a run that adds to them; its calls are noted under this purpose and round."""
-        return LedgerCache(self, run=run, purpose=purpose, round=round)
+    def answers_kept(
+        self, *, run: str, purpose: str, round: int | None = None, anew: Collection[str] = ()
+    ) -> LedgerCache:
+        """The kept answers, for a run that adds to them; its calls are noted under this purpose and round.
+
+        Answers with a status of `anew` are passed over, and replaced by what is put in their place.
+        """
+        return LedgerCache(self, run=run, purpose=purpose, round=round, anew=anew)
+
+    def llm_call_count(self) -> int:
+        """How many calls there are, about: grows with each."""
+        with self.reading() as connection:
+            return int(connection.execute(select(func.max(llm_calls.c.position))).scalar() or 0)
 
     def llm_calls(self, *, key: str | None = None, run: str | None = None) -> Iterator[LLMCall]:
         """The calls, oldest first; only those of one answer or one run if asked."""
@@ -103,22 +161,19 @@ class LedgerTables(Database):
         """What all calls came to, by purpose, round and model, in this order."""
         calls = llm_calls.c
         by = (calls.purpose, calls.round, calls.model)
-        answered = calls.status.in_(ANSWERED)
-        tokens = (calls.prompt_tokens, calls.cached_tokens, calls.completion_tokens)
-        query = select(
-            *by,
-            func.count(calls.input_hash.distinct()),
-            func.count(),
-            _count(answered),
-            *(func.coalesce(func.sum(column), 0) for column in tokens),
-            func.sum(calls.cost),
-            _count(answered & calls.cost.is_(None)),
-            func.sum(calls.milliseconds),
-        )
         with self.reading() as connection:
-            rows = connection.execute(query.group_by(*by)).all()
+            rows = connection.execute(select(*by, *_sums()).group_by(*by)).all()
         found = (_spend(*row) for row in rows)
         return tuple(sorted(found, key=lambda one: (one.purpose, one.round or 0, one.model)))
+
+    def spend_in_all(self, *, run: str | None = None) -> Spend:
+        """What all calls came to together, or those of one run; a text asked about twice counts once."""
+        query = select(*_sums())
+        if run is not None:
+            query = query.where(llm_calls.c.run == run)
+        with self.reading() as connection:
+            row = connection.execute(query).one()
+        return _spend("", None, "", *row)
 
     def ratios(self, model: str) -> Ratios | None:
         """What is typical of this model's answered calls; None before there are any with their tokens."""
@@ -156,6 +211,22 @@ class LedgerTables(Database):
                     delete(llm_responses).where(llm_responses.c.key.in_(part))
                 ).rowcount
         return erased
+
+
+def _sums() -> tuple[Any, ...]:
+    calls = llm_calls.c
+    answered = calls.status.in_(ANSWERED)
+    counted = (calls.prompt_tokens, calls.cached_tokens, calls.completion_tokens)
+    return (
+        # Of calls from before texts were noted, each answer is of a text of its own.
+        func.count(func.coalesce(calls.input_hash, calls.key).distinct()),
+        func.count(),
+        _count(answered),
+        *(func.coalesce(func.sum(column), 0) for column in counted),
+        func.sum(calls.cost),
+        _count(answered & calls.cost.is_(None)),
+        func.coalesce(func.sum(calls.milliseconds), 0),
+    )
 
 
 def _count(condition: Any) -> Any:

@@ -9,6 +9,7 @@ import pytest
 from annoloop.hashing import input_hash
 from annoloop.project import Project
 from annoloop.steps.sources import ask_source, rules_source
+from annoloop.steps.tournament import decide, next_duel, set_contestants
 from annoloop.types import Annotation, Answer, Example, Span
 
 from .conftest import PHONE, Server, as_user, ask, set_review, until
@@ -19,10 +20,21 @@ LONG = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtenges
 WHO = f"{LONG[:68]}@example.org"
 LABELS = ["BRAND", LONG, *(f"LABEL_{number}" for number in range(38))]
 TEXTS = [f"No {number} Nike at Zalando." for number in range(30)] + [f"{LONG * 30} No 30"]
-READING = ["progress", "compare", "rules", "texts", "add", "export", "guidelines", "start", "refused"]
+READING = [
+    "progress",
+    "compare",
+    "tournament",
+    "rules",
+    "texts",
+    "add",
+    "export",
+    "guidelines",
+    "start",
+    "refused",
+]
 PARTS = {"add": (1, "stFileUploader"), "export": (2, "stMultiSelect"), "guidelines": (3, "stTextArea")}
 
-WITHOUT_TEXTS = [name for name in READING if name not in ("compare", "texts")]
+WITHOUT_TEXTS = [name for name in READING if name not in ("compare", "texts", "tournament")]
 
 
 def rarely(name: str) -> object:
@@ -59,6 +71,13 @@ def site(tmp_path_factory):
         for n, (who, task, said) in enumerate(given)
     )
     ask_source(project, rules_source(project), [item.example for item in project.dev_gold()])
+    pool = [eg.input_hash for eg in project.store.examples(split="pool")]
+    for key, said in (("llm:a", spans[:1]), ("llm:b", spans[1:])):
+        project.store.save_predictions(key, dict.fromkeys(pool, Annotation((), said)))
+    set_contestants(project, {"llm:a": (LONG, LONG * 3), "llm:b": ("b", "gpt, prompt 2")})
+    for _ in range(21):
+        duel = next_duel(project, WHO)
+        decide(project, duel, "left" if duel.left_source == "llm:a" else "right", annotator=WHO)
     server = Server(project.folder)
     yield server.address
     server.stop()
@@ -81,8 +100,13 @@ def opened(page, site: str, name: str) -> None:
         page.goto(as_user(site, WHO, "texts" if name in PARTS else name))
     page.locator("h1").wait_for()
     quiet(page)
-    if name in ("compare", "texts"):
+    if name in ("compare", "texts", "tournament"):
         page.locator(".shown .item").first.wait_for()
+    if name == "tournament":
+        page.locator("summary").click()
+        page.locator("details").get_by_text("gpt, prompt 2").wait_for()
+        finished = "Promise.all(node.getAnimations({subtree: true}).map((one) => one.finished))"
+        page.locator("details").evaluate(f"async (node) => {{ await {finished} }}")
     if name in PARTS:
         place, shown = PARTS[name]
         page.locator("[role=radiogroup] label").nth(place).click()
@@ -145,7 +169,9 @@ def test_no_barrier_and_one_look_on_reading_pages(site, people, axe, screenshot,
     assert too_wide(page) == []
 
 
-@pytest.mark.parametrize("name", ["label", "adjudicate", "compare", "texts", *map(rarely, WITHOUT_TEXTS)])
+@pytest.mark.parametrize(
+    "name", ["label", "adjudicate", "compare", "texts", "tournament", *map(rarely, WITHOUT_TEXTS)]
+)
 def test_long_names_and_words_stay_inside_a_phone(site, people, screenshot, name) -> None:
     page = people(viewport=PHONE, has_touch=True, locale="de-DE")
     if name in ("label", "adjudicate"):

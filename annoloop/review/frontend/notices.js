@@ -20,7 +20,20 @@ export function noticesFor(task, { hasSpans, strings: s, refusal, reopened, leav
   const why = s.blind[task.split];
   if (why) lines.push(line("blind", why));
   else lines.push(line("", suggested(task.suggestion, hasSpans, s)));
+  const unplaced = task.suggestion?.unplaced || [];
+  if (unplaced.length) lines.push(line("blind", unplacedWords(unplaced, s)));
   return lines;
+}
+
+const LONGEST_QUOTE = 200;
+
+/** What an LLM named but nobody could find, all of it; of a very long quote its beginning. */
+function unplacedWords(quotes, s) {
+  const shown = quotes.map((quote) => {
+    const points = Array.from(quote.replace(/\s+/g, " ").trim());
+    return s.quoted(points.length > LONGEST_QUOTE ? `${points.slice(0, LONGEST_QUOTE).join("")}…` : points.join(""));
+  });
+  return s.unplaced(shown.join(", "));
 }
 
 function suggested(suggestion, hasSpans, s) {

@@ -44,6 +44,8 @@ export const de = {
   noSuggestion: "Kein Vorschlag zu diesem Text.",
   score: (percent) => `Wert ${percent} %`,
   noScore: "ohne Wert",
+  quoted: (words) => `„${words}“`,
+  unplaced: (quotes) => `Vorgeschlagen, aber an keine Stelle dieses Textes gesetzt: ${quotes}. Markieren Sie es selbst, wenn es hierher gehört.`,
   blind: {
     held_out: "Mit Absicht ohne Vorschlag: An diesem Text wird das Modell gemessen, darum zählt zuerst Ihr eigener Blick.",
     dev: "Mit Absicht ohne Vorschlag: Dieser Text hilft, zwischen Modellen zu wählen, darum zählt zuerst Ihr eigener Blick.",

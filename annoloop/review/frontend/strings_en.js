@@ -32,6 +32,8 @@ export const en = {
   noSuggestion: "No suggestion for this text.",
   score: (percent) => `score ${percent} %`,
   noScore: "no score",
+  quoted: (words) => `“${words}”`,
+  unplaced: (quotes) => `Suggested, but not placed in this text: ${quotes}. Mark it yourself if it belongs here.`,
   blind: {
     held_out: "Shown without a suggestion on purpose: this text will judge the model, so your own view must come first.",
     dev: "Shown without a suggestion on purpose: this text helps to choose between models, so your own view must come first.",

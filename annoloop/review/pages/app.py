@@ -20,6 +20,7 @@ WORDS = {
         "adjudicate": "Adjudicate",
         "progress": "Progress",
         "compare": "Compare",
+        "tournament": "Tournament",
         "rules": "Rules",
         "texts": "Texts",
         "start": "Start",
@@ -31,6 +32,7 @@ WORDS = {
         "adjudicate": "Entscheiden",
         "progress": "Fortschritt",
         "compare": "Vergleich",
+        "tournament": "Turnier",
         "rules": "Regeln",
         "texts": "Texte",
         "start": "Start",
@@ -60,8 +62,8 @@ _FULL_STYLE = """<style>
 [data-testid="stMain"] { overflow: hidden }
 </style>"""
 
-# Streamlit's headings are as large as a title, its small print is paler than WCAG's 4.5 to 1, what it says
-# under a field is English in every language, and a word without an end pushes the page sideways.
+# Streamlit's headings are as large as a title, its small print and its keys are paler than WCAG's 4.5 to 1,
+# what it says under a field is English in every language, and a word without an end pushes the page sideways.
 _READING_STYLE = """<style>
 [data-testid="stMainBlockContainer"] {
   padding: calc(var(--annoloop-top) + 1.5rem) clamp(1rem, 4vw, 4rem) 4rem;
@@ -71,6 +73,7 @@ _READING_STYLE = """<style>
 [data-testid="stMainBlockContainer"] h2 { font-size: 1.35rem; padding: .75rem 0 .25rem }
 [data-testid="stMainBlockContainer"] h3 { font-size: 1.15rem; padding: .5rem 0 .25rem }
 [data-testid="stCaptionContainer"] { color: inherit; opacity: .85 }
+[data-testid="stMainBlockContainer"] kbd { color: inherit; opacity: .85 }
 [data-testid="InputInstructions"], [data-testid="stFileUploaderDropzoneInstructions"] { display: none }
 </style>"""
 

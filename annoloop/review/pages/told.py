@@ -69,6 +69,11 @@ _GERMAN = (
     ),
     (r"the text is empty", "Der Text ist leer"),
     (r"mend or remove these lines;.*", "diese Zeilen berichtigen oder entfernen"),
+    (
+        r"this text is not a pool text any more, so nothing was kept",
+        "Dieser Text ist nicht mehr zum Lernen da, darum wurde nichts gespeichert",
+    ),
+    (r"go on with the next", "mit dem nächsten weitermachen"),
     (r"try again", "noch einmal versuchen"),
     (r"is the disk full\?", "Ist der Datenträger voll?"),
 )
