@@ -244,7 +244,7 @@ def settled(table: MatchTable, *, precision: float = 0.95) -> tuple[int, ...]:
     lower end of Wilson's 95 % interval of the precision over all folds is at least `precision`. Empty
     where there is none.
     """
-    expected = np.round(expectations(table.candidates, table.record).precision, 4)
+    expected = np.round(expectations(table.candidates, table.record), 4)
     guards = np.array([pattern.negative for pattern in table.patterns], dtype=bool)
     expected[guards] = 1.0
     best: tuple[int, float] | None = None

@@ -283,28 +283,16 @@ def measured(
     own = counted.fair_right.sum(axis=1), counted.fair_wrong.sum(axis=1)
     return tuple(
         replace(one, right=int(right), wrong=int(wrong), expected=float(share))
-        for one, right, wrong, share in zip(candidates, *own, expected.precision[:, FOLDS], strict=True)
+        for one, right, wrong, share in zip(candidates, *own, expected[:, FOLDS], strict=True)
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Expectation:
-    """What each candidate can be expected to do on new texts; arrays of shape (candidates, FOLDS + 1).
+def expectations(candidates: Sequence[Candidate], counted: Record) -> NDArray[np.float64]:
+    """The precision that each candidate can be expected to have on new texts; shape (candidates, FOLDS + 1).
 
-    Column f goes by what was seen outside fold f, the last by everything. `precision` is a share, `matches`
-    how often it matches in as many texts as one fold has.
-    """
-
-    precision: NDArray[np.float64]
-    matches: NDArray[np.float64]
-
-
-def expectations(candidates: Sequence[Candidate], counted: Record) -> Expectation:
-    """What candidates can be expected to do, from what those like them did out of sample.
-
-    Candidates of one sort with about as many right and wrong matches elsewhere form a group; what a group
-    did on the texts that its members were not made from, drawn towards its sort and that towards all,
-    is what its members can expect.
+    Column f goes by what was seen outside fold f, the last by everything. Candidates of one sort with
+    about as many right and wrong matches elsewhere form a group; what a group did on the texts that its
+    members were not made from, drawn towards its sort and that towards all, is what its members can expect.
     """
     nothing = np.zeros((len(candidates), 1), np.int64)
     right = counted.right.sum(axis=1, keepdims=True) - np.hstack([counted.right, nothing])
@@ -313,15 +301,14 @@ def expectations(candidates: Sequence[Candidate], counted: Record) -> Expectatio
         [(one.sort, *_like(int(r), int(w))) for r, w in zip(rs, ws, strict=True)]
         for one, rs, ws in zip(candidates, right, wrong, strict=True)
     ]
-    tallies: dict[Any, NDArray[np.int64]] = {}
+    tallies: dict[Any, Counts] = {}
     for number, fold in zip(*np.nonzero(counted.fair), strict=True):
-        seen = np.array([counted.fair_right[number, fold], counted.fair_wrong[number, fold], 1])
+        seen = np.array([counted.fair_right[number, fold], counted.fair_wrong[number, fold]])
         for key in _levels(groups[number][fold]):
             tallies[key] = tallies.get(key, 0) + seen
     made = {group: _expected(tallies, group) for group in {group for row in groups for group in row}}
     values = np.array([[made[group] for group in row] for row in groups], dtype=float)
-    values = values.reshape(len(candidates), FOLDS + 1, 2)
-    return Expectation(values[:, :, 0], values[:, :, 1])
+    return values.reshape(len(candidates), FOLDS + 1)
 
 
 def _like(right: int, wrong: int) -> tuple[int, int]:
@@ -336,11 +323,9 @@ def _levels(group: tuple[str, int, int]) -> tuple[tuple[Any, ...], ...]:
     return (), (group[0],), group
 
 
-def _expected(tallies: Mapping[Any, NDArray[np.int64]], group: tuple[str, int, int]) -> tuple[float, float]:
-    """The precision of a group, and its matches a candidate and fold."""
-    precision, matches = 0.5, 0.0
+def _expected(tallies: Mapping[Any, Counts], group: tuple[str, int, int]) -> float:
+    precision = 0.5
     for key in _levels(group):
-        right, wrong, times = tallies.get(key, (0, 0, 0))
+        right, wrong = tallies.get(key, (0, 0))
         precision = (right + _WEIGHT * precision) / (right + wrong + _WEIGHT)
-        matches = (right + wrong + _WEIGHT * matches) / (times + _WEIGHT)
-    return float(precision), float(matches)
+    return float(precision)
