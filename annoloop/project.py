@@ -23,6 +23,7 @@ models/
 dist/
 llm_audit.jsonl
 .annoloop.lock
+.*.jsonl.lock
 .annoloop.work.log
 .review.key
 .streamlit/secrets.toml

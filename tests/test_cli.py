@@ -145,6 +145,7 @@ def on_a_project(folder):
         ("evaluate", folder, "--json"),
         ("export", folder, folder.parent / "out"),
         ("apply", folder, texts, folder.parent / "out.jsonl"),
+        ("rules", "suggest", folder),
         ("rules", "check", folder),
         ("rules", "export", folder, folder / "out"),
         ("llm", "import", folder, texts),
@@ -419,8 +420,26 @@ def test_rules_check_tells_what_each_pattern_does(annoloop, project):
     assert held_out and found["gold_texts"] == len(ROWS) - held_out
     assert 0 < lift["right"] <= lift["matches"] and lift["interval"][0] <= lift["precision"]
     code, out, _ = annoloop("rules", "check", project.folder)
-    first, second, *_, gold, reached = out.splitlines()
+    first, second, *_, gold, reached, fewer = out.splitlines()
+    assert fewer.startswith("on texts to learn from: 2 patterns score")
     assert code == 0 and first.startswith("line  label") and second.split()[:2] == ["2", "Aufzug"]
     assert f"2 patterns on {found['gold_texts']} labelled texts" in gold and "texts a second" in reached
     project.patterns.write_text('{"label": "Aufzug"}\n', encoding="utf8")
     refused(annoloop("rules", "check", project.folder), "patterns.jsonl:1")
+
+
+def test_rules_suggest_proposes_and_takes(annoloop, tmp_path):
+    folder = tmp_path / "p"
+    settings(folder)
+    rows = write_rows(tmp_path / "gold.jsonl", feedback(90))
+    assert annoloop("add", folder, rows, "--gold", "--split", "pool")[0] == 0
+    code, out, _ = annoloop("rules", "suggest", folder, "--json", "--most", 9)
+    made = json.loads(out)
+    assert code == 0 and 0 < len(made["proposals"]) <= 9 and made["accepted"] == []
+    assert {"line", "precision", "interval", "right", "chosen"} <= made["proposals"][0].keys()
+    code, out, _ = annoloop("rules", "suggest", folder, "--accept-above", 0.8)
+    assert code == 0 and "were taken into" in out and (folder / "patterns.jsonl").is_file()
+    taken = (folder / "patterns.jsonl").read_text(encoding="utf8").splitlines()
+    assert taken and all(json.loads(line)["label"] for line in taken)
+    code, out, _ = annoloop("rules", "check", folder)
+    assert code == 0 and "on texts to learn from" in out

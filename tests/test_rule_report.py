@@ -184,3 +184,40 @@ def test_the_shipped_patterns_load(tmp_path):
     )
     found = report_rules(Project.open(shipped))
     assert len(found.lines) == len(found.patterns) == len(found.reports) > 10
+
+
+def test_time_coverage_and_the_smallest_set_are_told(project):
+    add_pattern(project, '{"label": "Aufzug", "pattern": "Aufzug"}')
+    add_pattern(project, '{"label": "Aufzug", "pattern": "kommt in keinem Text vor"}')
+    found = report_rules(project)
+    assert len(found.microseconds) == len(found.coverage) == len(found.lines) == 4
+    assert all(taken > 0 for taken in found.microseconds)
+    assert found.coverage[0] >= found.coverage[2] > found.coverage[3] == 0
+    assert max(found.coverage) <= found.covered <= sum(found.coverage)
+    # The first pattern says all that the third does; the fourth says nothing.
+    assert set(found.smallest) <= {0, 1}
+    whole, fewer = found.scores
+    assert fewer >= whole
+    plain = found.to_json()
+    assert [one["smallest"] for one in plain["patterns"]] == [n in found.smallest for n in range(4)]
+    assert plain["smallest_score"] == fewer
+
+
+def test_a_wrong_line_is_named_where_it_stands(project):
+    lines = project.patterns.read_text(encoding="utf8").splitlines()
+    project.patterns.write_text("\n\n".join([*lines, '{"label": "Aufzug"}']), encoding="utf8")
+    with pytest.raises(FormatError, match=r"patterns\.jsonl:5: pattern"):
+        report_rules(project)
+
+
+def test_lists_of_phrases_are_found_beside_the_file(project):
+    (project.folder / "lifte.txt").write_text("Aufzug\nFahrstuhl\n", encoding="utf8")
+    line = '{"label": "Aufzug", "phrases": "lifte.txt"}'
+    assert try_pattern(project, line).report.right > 0
+    assert add_pattern(project, line)
+    assert report_rules(project).reports[-1].matches > 0
+
+
+def test_without_dev_a_pattern_is_tried_on_texts_to_learn_from_alone(project):
+    tried = try_pattern(project, '{"label": "Aufzug", "pattern": "Aufzug"}', dev=False)
+    assert {item.example.split for item in tried.gold} == {"pool"}

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from annoloop.errors import FormatError
 from annoloop.project import Project
 from annoloop.rules.matcher import read_pattern
+
+_WAIT = 10.0
 
 
 def pattern_lines(project: Project) -> dict[int, str]:
@@ -33,13 +36,37 @@ def add_pattern(project: Project, line: str) -> bool:
     Raises:
         FormatError: it is no pattern of this project, or the file cannot be written.
     """
+    with _locked(project):
+        return _add(project, line)
+
+
+def _add(project: Project, line: str) -> bool:
     line = line.strip()
-    read_pattern(line, scheme=project.scheme, lang=project.settings.project.lang)
+    folder = project.patterns.parent
+    read_pattern(line, scheme=project.scheme, lang=project.settings.project.lang, folder=folder)
     lines = _lines(project.patterns)
     if any(_same(line, other) for other in lines):
         return False
     _write(project.patterns, [*lines, line])
     return True
+
+
+@contextmanager
+def _locked(project: Project) -> Iterator[None]:
+    """Whoever changes the file waits for the other: two that read before either writes would lose a line."""
+    from filelock import FileLock, Timeout
+
+    path = project.patterns.with_name(f".{project.patterns.name}.lock")
+    try:
+        with FileLock(path, timeout=_WAIT):
+            yield
+    except Timeout:
+        raise FormatError(
+            f"{project.patterns}: somebody else has been changing it for {_WAIT:g} s",
+            hint="try again",
+        ) from None
+    except OSError as error:
+        raise FormatError(f"{path} cannot be written: {error.strerror}", hint="check the folder") from error
 
 
 def switch_off(project: Project, line: str) -> None:
@@ -48,14 +75,15 @@ def switch_off(project: Project, line: str) -> None:
     Raises:
         FormatError: the file holds no such line any more, or cannot be written.
     """
-    lines = _lines(project.patterns)
-    kept = [other for other in lines if not _same(line, other)]
-    if len(kept) == len(lines):
-        raise FormatError(f"{project.patterns}: it no longer holds this pattern", hint="reload the page")
-    off = [other for other in _lines(off_file(project)) if not _same(line, other)]
-    # Written first: a pattern may stand in both for a moment, never in none.
-    _write(off_file(project), [*off, line.strip()])
-    _write(project.patterns, kept)
+    with _locked(project):
+        lines = _lines(project.patterns)
+        kept = [other for other in lines if not _same(line, other)]
+        if len(kept) == len(lines):
+            raise FormatError(f"{project.patterns}: it no longer holds this pattern", hint="reload the page")
+        off = [other for other in _lines(off_file(project)) if not _same(line, other)]
+        # Written first: a pattern may stand in both for a moment, never in none.
+        _write(off_file(project), [*off, line.strip()])
+        _write(project.patterns, kept)
 
 
 def switch_on(project: Project, line: str) -> None:
@@ -64,8 +92,9 @@ def switch_on(project: Project, line: str) -> None:
     Raises:
         FormatError: it no longer fits the project, or a file cannot be written.
     """
-    add_pattern(project, line)
-    _write(off_file(project), [other for other in _lines(off_file(project)) if not _same(line, other)])
+    with _locked(project):
+        _add(project, line)
+        _write(off_file(project), [other for other in _lines(off_file(project)) if not _same(line, other)])
 
 
 def _same(left: str, right: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -10,13 +11,14 @@ from typing import Any
 from annoloop.errors import FormatError
 from annoloop.evaluation.gate import RulesVerdict
 from annoloop.project import Project
+from annoloop.rules.choose import MatchTable, choose
 from annoloop.rules.matcher import Match, Pattern, read_pattern
 from annoloop.rules.trial import Bench
 from annoloop.rules.workbench import PatternReport, report
 from annoloop.steps.patterns import pattern_lines
 from annoloop.steps.sources import rules_source
 from annoloop.steps.suggest import judge_rules
-from annoloop.types import Gold
+from annoloop.types import Gold, PoolGold
 
 UNLABELLED_TEXTS = 1_000
 FILE_SECONDS = 60.0
@@ -28,7 +30,10 @@ class RuleReport:
     """The patterns and what they do; `lines[i]`, `patterns[i]` and `reports[i]` belong together.
 
     `gold` are the labelled texts of pool and dev, in the order that hits name. `covered` of `unlabelled`
-    texts without an answer have a match; `texts_per_second` was measured on all of them.
+    texts without an answer have a match, `coverage[i]` of them one of pattern i; `texts_per_second` was
+    measured on all of them, `microseconds[i]` are pattern i's alone for a text. `smallest` are the indices of
+    the fewest patterns found that keep the score on the texts to learn from, and those two scores: of all
+    patterns, and of these.
     """
 
     lines: tuple[str, ...]
@@ -38,6 +43,10 @@ class RuleReport:
     unlabelled: int
     covered: int
     texts_per_second: float | None
+    coverage: tuple[int, ...] = ()
+    microseconds: tuple[float, ...] = ()
+    smallest: tuple[int, ...] | None = None
+    scores: tuple[float, float] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain values; of the texts only how many there are."""
@@ -55,9 +64,16 @@ class RuleReport:
                     "shadowed": done.shadowed,
                     "alone": done.alone,
                     "conflicts": done.conflicts,
+                    "covered": covered,
+                    "microseconds": taken,
+                    "smallest": None if self.smallest is None else number in self.smallest,
                 }
-                for pattern, done in zip(self.patterns, self.reports, strict=True)
+                for number, (pattern, done, covered, taken) in enumerate(
+                    zip(self.patterns, self.reports, self.coverage, self.microseconds, strict=True)
+                )
             ],
+            "score": None if self.scores is None else self.scores[0],
+            "smallest_score": None if self.scores is None else self.scores[1],
             "gold_texts": len(self.gold),
             "unlabelled": self.unlabelled,
             "covered": self.covered,
@@ -101,35 +117,77 @@ def report_rules(project: Project) -> RuleReport:
     if not lines:
         return RuleReport((), (), (), gold, len(plain), 0, None)
     texts = [*(item.example.text for item in gold), *plain]
-    trial = _bench().run("\n".join(lines), texts, scheme=scheme, lang=lang, seconds=FILE_SECONDS)
+    # Each on the line where it stands, so that messages name it.
+    file = "\n".join(by_number.get(number, "") for number in range(1, max(by_number) + 1))
+    folder = project.patterns.parent
+    trial = _bench().run(
+        file, texts, scheme=scheme, lang=lang, seconds=FILE_SECONDS, each=True, folder=folder
+    )
     reports = report(len(lines), gold, trial.matches[: len(gold)], scheme)
-    covered = sum(bool(found) for found in trial.matches[len(gold) :])
-    speed = len(texts) / trial.seconds if texts and trial.seconds else None
-    return RuleReport(lines, patterns, reports, gold, len(plain), covered, speed)
+    matched = [{match.pattern for match in found} for found in trial.matches[len(gold) :]]
+    counts = Counter(number for found in matched for number in found)
+    found = RuleReport(
+        lines=lines,
+        patterns=patterns,
+        reports=reports,
+        gold=gold,
+        unlabelled=len(plain),
+        covered=sum(map(bool, matched)),
+        texts_per_second=len(texts) / trial.seconds if texts and trial.seconds else None,
+        coverage=tuple(counts[number] for number in range(len(lines))),
+        microseconds=trial.each,
+    )
+    return _with_smallest(project, found, trial.matches)
+
+
+def _with_smallest(project: Project, found: RuleReport, matches: Sequence[Sequence[Match]]) -> RuleReport:
+    """The report with the smallest set, chosen on texts to learn from: dev judges what was chosen."""
+    pool = [
+        (item, there)
+        for item, there in zip(found.gold, matches, strict=False)
+        if item.example.split == "pool"
+    ]
+    if not pool:
+        return found
+    gold = PoolGold(tuple(item for item, _ in pool))
+    table = MatchTable(
+        found.patterns,
+        [there for _, there in pool],
+        gold,
+        scheme=project.scheme,
+        lang=project.settings.project.lang,
+    )
+    chosen = choose(table)
+    whole = table.score(*table.counts(range(len(found.patterns))))
+    return replace(found, smallest=chosen.patterns, scores=(whole, chosen.score))
 
 
 def _parsed(project: Project, number: int, line: str) -> Pattern:
     try:
-        pattern = read_pattern(line, scheme=project.scheme, lang=project.settings.project.lang)
+        lang, folder = project.settings.project.lang, project.patterns.parent
+        pattern = read_pattern(line, scheme=project.scheme, lang=lang, folder=folder)
         return replace(pattern, line=number)
     except FormatError as error:
         raise FormatError(f"{project.patterns.name}:{number}: {error.message}", hint=error.hint) from None
 
 
-def try_pattern(project: Project, line: str, *, seconds: float = TRY_SECONDS) -> TriedPattern:
-    """What this line would do if it stood in the file.
+def try_pattern(
+    project: Project, line: str, *, seconds: float = TRY_SECONDS, dev: bool = True
+) -> TriedPattern:
+    """What this line would do if it stood in the file; on texts to learn from alone without `dev`.
 
     Raises:
         FormatError: it is no pattern; the message begins with the field: "label: ...", "pattern: ...".
     """
     lang, scheme = project.settings.project.lang, project.scheme
-    gold, plain = _texts(project)
-    texts = [*(item.example.text for item in gold), *plain]
+    gold, plain = _texts(project, dev=dev)
+    texts, folder = [*(item.example.text for item in gold), *plain], project.patterns.parent
+    line = line.replace("\n", " ")
     try:
-        tried = _bench().run(line.replace("\n", " "), texts, scheme=scheme, lang=lang, seconds=seconds)
+        tried = _bench().run(line, texts, scheme=scheme, lang=lang, seconds=seconds, folder=folder)
     except FormatError as error:
         raise FormatError(error.message.removeprefix("line 1: "), hint=error.hint) from None
-    pattern = read_pattern(line, scheme=scheme, lang=lang)
+    pattern = read_pattern(line, scheme=scheme, lang=lang, folder=folder)
     shown = [(text, match) for text, match in zip(plain, tried.matches[len(gold) :], strict=True) if match]
     return TriedPattern(
         pattern=pattern,
@@ -147,7 +205,14 @@ def _beside(project: Project, gold: Sequence[Gold], line: str) -> PatternReport:
     lines = [*pattern_lines(project).values(), line.replace("\n", " ")]
     texts = [item.example.text for item in gold]
     lang, scheme = project.settings.project.lang, project.scheme
-    found = _bench().run("\n".join(lines), texts, scheme=scheme, lang=lang, seconds=FILE_SECONDS)
+    found = _bench().run(
+        "\n".join(lines),
+        texts,
+        scheme=scheme,
+        lang=lang,
+        seconds=FILE_SECONDS,
+        folder=project.patterns.parent,
+    )
     return report(len(lines), gold, found.matches, scheme)[-1]
 
 
@@ -157,7 +222,7 @@ def rules_verdict(project: Project) -> RulesVerdict | None:
     return judge_rules(project, rules)[1] if rules is not None and len(project.dev_gold()) else None
 
 
-def _texts(project: Project) -> tuple[tuple[Gold, ...], list[str]]:
-    gold = (*project.pool_gold(), *project.dev_gold())
+def _texts(project: Project, *, dev: bool = True) -> tuple[tuple[Gold, ...], list[str]]:
+    gold = (*project.pool_gold(), *(project.dev_gold() if dev else ()))
     plain = project.store.unanswered_texts("pool", limit=UNLABELLED_TEXTS)
     return tuple(item for item in gold if item.complete), [example.text for example in plain]

@@ -47,10 +47,13 @@ def line_hash(line: str) -> str:
 
 
 class PatternChoices(Database):
-    """Proposals are replaced by newer ones of the same line; choices are only ever added."""
+    """Proposals nobody has decided about give way to newer ones; choices are only ever added."""
 
-    def save_proposals(self, proposals: Iterable[PatternProposal]) -> None:
-        """Keep proposals; one of the same pattern takes the earlier one's place."""
+    def save_proposals(self, proposals: Iterable[PatternProposal], *, instead: bool = False) -> None:
+        """Keep proposals; one of the same pattern takes the earlier one's place.
+
+        With `instead` they take the place of all that nobody has decided about.
+        """
         rows = {}
         for proposal in proposals:
             name = line_hash(proposal.line)
@@ -58,6 +61,11 @@ class PatternChoices(Database):
             line = text_to_cell(proposal.line)
             rows[name] = {"line_hash": name, "line": line, "origin": proposal.origin, "detail": detail}
         with self.writing() as connection:
+            if instead:
+                decided = select(pattern_choices.c.line_hash)
+                connection.execute(
+                    delete(pattern_proposals).where(pattern_proposals.c.line_hash.not_in(decided))
+                )
             for part in chunks(rows.values()):
                 hashes = [row["line_hash"] for row in part]
                 connection.execute(delete(pattern_proposals).where(pattern_proposals.c.line_hash.in_(hashes)))

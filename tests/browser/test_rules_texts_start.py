@@ -12,6 +12,7 @@ import pytest
 from annoloop.corpus.read import read_rows
 from annoloop.project import Project
 from annoloop.steps.add import add
+from annoloop.steps.rule_suggest import proposals
 from tests.browser.conftest import Server, until
 from tests.small_project import ASSETS, feedback, settings, write_rows
 
@@ -122,5 +123,32 @@ def test_a_pattern_is_tried_and_saved(page, start_server, labelled):
     expect(page.get_by_text("Measured on")).to_be_visible()
     lines = labelled.patterns.read_text(encoding="utf8").splitlines()
     assert [json.loads(line) for line in lines] == [{"label": "Aufzug", "pattern": "Aufzug"}]
+    assert not page.foreign
+    assert not page.complaints
+
+
+def test_patterns_are_proposed_taken_and_turned_down(page, start_server, labelled, tmp_path):
+    more = write_rows(tmp_path / "more.jsonl", feedback(160)[60:])
+    add(labelled, [more], split="pool", gold=True, blind=True)
+    page.goto(start_server(labelled.folder).address + "/rules")
+    page.get_by_text("Proposed patterns", exact=True).click()
+    page.get_by_role("button", name="Propose patterns").click()
+    expect(page.get_by_text("New proposals:")).to_be_visible()
+    lines = [one.line for one in proposals(labelled)]
+    expect(page.get_by_text(f"Proposed patterns: {len(lines)}")).to_be_visible()
+
+    def choose_first() -> None:
+        table = page.get_by_test_id("stDataFrame").first.bounding_box()
+        page.mouse.click(table["x"] + 15, table["y"] + 52)
+
+    choose_first()
+    expect(page.get_by_role("radio").first).to_be_attached()
+    page.get_by_role("button", name="Reject").click()
+    expect(page.get_by_text(f"Proposed patterns: {len(lines) - 1}")).to_be_visible()
+    choose_first()
+    page.get_by_role("button", name="Accept", exact=True).click()
+    expect(page.get_by_text(f"Proposed patterns: {len(lines) - 2}")).to_be_visible()
+    assert labelled.patterns.read_text(encoding="utf8").splitlines() == [lines[1]]
+    assert {choice.verdict for choice in labelled.store.pattern_choices().values()} == {"accept", "reject"}
     assert not page.foreign
     assert not page.complaints

@@ -14,6 +14,7 @@ from annoloop.project import Project
 from annoloop.review.pages.entry import plain
 from annoloop.review.pages.frame import Visit, decimal
 from annoloop.review.pages.matches import examples, place
+from annoloop.review.pages.rule_proposals import propose
 from annoloop.review.pages.told import told
 from annoloop.rules.matcher import Pattern
 from annoloop.rules.workbench import PatternReport
@@ -67,6 +68,9 @@ WORDS = {
         "between": "95 % interval",
         "alone": "Alone",
         "shadowed": "Overruled",
+        "unlabelled": "Unlabelled",
+        "time": "µs a text",
+        "smallest": "Needed",
         "choose": "Choose a line to see its matches.",
         "off": "Switch this pattern off",
         "off_list": "Switched off: {n}",
@@ -117,6 +121,9 @@ WORDS = {
         "between": "95-%-Intervall",
         "alone": "Allein",
         "shadowed": "Überstimmt",
+        "unlabelled": "Ungelabelt",
+        "time": "µs je Text",
+        "smallest": "Nötig",
         "choose": "Wählen Sie eine Zeile, um ihre Treffer zu sehen.",
         "off": "Dieses Muster abschalten",
         "off_list": "Abgeschaltet: {n}",
@@ -143,6 +150,7 @@ def show(visit: Visit) -> None:
         _summary(visit, found, say)
     with st.expander(f"**{say('try')}**", expanded=found is None or not found.lines):
         _try(visit)
+    propose(visit)
     if found is not None and found.lines:
         _list(visit, found, say)
     _off(visit, say)
@@ -284,7 +292,7 @@ def _list(visit: Visit, found: RuleReport, say: Say) -> None:
         st.altair_chart(_chart(kept, found.patterns, say))
     st.write(say("choose"))
     chosen = st.dataframe(
-        [_row(report, found.patterns[report.pattern], say) for report in kept],
+        [_row(report, found, say) for report in kept],
         hide_index=True,
         on_select="rerun",
         selection_mode="single-row",
@@ -305,18 +313,21 @@ _ORDERS: dict[str, Callable[[PatternReport], Any]] = {
 }
 
 
-def _row(report: PatternReport, pattern: Pattern, say: Say) -> dict[str, Any]:
-    interval = report.interval
+def _row(report: PatternReport, found: RuleReport, say: Say) -> dict[str, Any]:
+    number, interval = report.pattern, report.interval
     between = f"{_percent(interval[0])}–{_percent(interval[1])} %" if interval else ""
     return {
-        say("label"): pattern.label,
-        say("pattern"): pattern.shown,
+        say("label"): found.patterns[number].label,
+        say("pattern"): found.patterns[number].shown,
         say("matches"): report.matches,
         say("precision"): None if report.precision is None else 100 * report.precision,
         say("between"): between,
         say("alone"): report.alone,
         say("conflicts"): report.conflicts,
         say("shadowed"): report.shadowed,
+        say("unlabelled"): found.coverage[number],
+        say("time"): round(found.microseconds[number]),
+        say("smallest"): "✓" if number in (found.smallest or ()) else "",
     }
 
 
