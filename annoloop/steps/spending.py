@@ -38,7 +38,7 @@ def remembered(project: Project) -> Iterator[None]:
 
     today = int(time.time() // 86_400)
     every = project.store.fact(_DIALECTS_FACT, {})
-    kept = {name: one for name, one in every.items() if 0 <= today - one["day"] < REMEMBERED_DAYS}
+    kept = {name: one for name, one in every.items() if 0 <= today - one.get("day", 0) < REMEMBERED_DAYS}
     recall_dialects({name: one["state"] for name, one in kept.items()})
     try:
         yield
