@@ -20,15 +20,12 @@ GRACE = 5.0
 """Seconds that questions under way get to be answered, and kept, when the run ends early."""
 
 
-COMPANY = 0.005
-"""Seconds for which an answer waits for others to be kept with it: one commit for all of them."""
-
-
 class _Pool(Generic[T]):
     """Daemon threads that ask, and one that keeps: one that hangs does not keep the program from ending.
 
-    Those that ask do not wait until their answer is on the disk. The one that keeps takes all that are ready
-    at a time, so that many are kept for the price of one.
+    No more questions than `workers` are under way or answered and not yet on the disk: so many answers at
+    the most are paid and lost where the process is killed. The one that keeps takes all that are ready at a
+    time, so that many are kept for the price of one.
     """
 
     def __init__(
@@ -44,6 +41,7 @@ class _Pool(Generic[T]):
         self.questions: queue.SimpleQueue[tuple[T, Prompt] | None] = queue.SimpleQueue()
         self.made: queue.SimpleQueue[tuple[T, Answer | BaseException | None] | None] = queue.SimpleQueue()
         self.answers: queue.SimpleQueue[tuple[T, Answer | BaseException | None]] = queue.SimpleQueue()
+        self.room = threading.Semaphore(workers)
         self.threads = [
             threading.Thread(target=self._work, name=f"annoloop-llm-{n}", daemon=True) for n in range(workers)
         ]
@@ -54,6 +52,7 @@ class _Pool(Generic[T]):
     def _work(self) -> None:
         while (question := self.questions.get()) is not None:
             item, prompt = question
+            self.room.acquire()
             answer: Answer | BaseException | None = None
             if not self.stop.is_set():
                 try:
@@ -67,8 +66,6 @@ class _Pool(Generic[T]):
         more = True
         while more:
             ready = [self.made.get()]
-            if ready[0] is not None and not self.stop.is_set():
-                time.sleep(COMPANY)
             with suppress(queue.Empty):
                 while True:
                     ready.append(self.made.get_nowait())
@@ -80,6 +77,7 @@ class _Pool(Generic[T]):
                 self.stop.set()
                 made = [(item, error) for item, _ in made]
             for one in made:
+                self.room.release()
                 self.answers.put(one)
 
     def end(self, seconds: float) -> bool:

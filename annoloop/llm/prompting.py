@@ -79,6 +79,7 @@ def words_version(words: str) -> str:
     return hashlib.sha256(words.encode()).hexdigest()[:6]
 
 
+@lru_cache(maxsize=32)
 def template_version(task: str, lang: str) -> str:
     """The template of a task ("ner.v1") in a language, e.g. "ner.v1.de"; English where there is none."""
     return f"{task}.{lang}" if (PROMPTS / f"{task}.{lang}.jinja").is_file() else f"{task}.en"

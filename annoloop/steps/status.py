@@ -69,11 +69,15 @@ def status(project: Project) -> Status:
         answers=store.answer_count(),
         rounds=rounds,
         rules=rules.name if rules else None,
-        llm=f"none: {why}" if why else str(project.settings.llm.model.get("base_url")),
+        llm=f"none: {why}" if why else _llm_name(project.settings.llm.model),
         wheel=store.fact(WHEEL_FACT),
         next_step=_next_step(project, gold),
     )
     return found
+
+
+def _llm_name(model: Mapping[str, Any]) -> str:
+    return str(model.get("base_url") or model.get("name") or model["@llm_models"])
 
 
 def _next_step(project: Project, gold: Mapping[str, int]) -> str:
