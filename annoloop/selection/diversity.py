@@ -21,6 +21,7 @@ DIMENSIONS = 100
 LARGEST_POOL = 20_000
 """Texts that are clustered; of more, a sample by lot."""
 
+MOST_COLUMNS = 10_000
 NEIGHBOURS = 20
 MOST_CLUSTERS = 500
 
@@ -114,6 +115,7 @@ def embed(features: Any, rng: np.random.Generator) -> FloatArray:
     """(texts, at most `DIMENSIONS`) singular vectors' coordinates, rows scaled to length 1 (or 0)."""
     from sklearn.decomposition import TruncatedSVD
 
+    features = _frequent(features)
     texts, width = features.shape
     points = _dense(features) if width <= DIMENSIONS else None
     if points is None and texts > DIMENSIONS:
@@ -123,6 +125,14 @@ def embed(features: Any, rng: np.random.Generator) -> FloatArray:
         points = _dense(features)
     lengths = np.linalg.norm(points, axis=1, keepdims=True)
     return np.asarray(points / np.where(lengths > 0, lengths, 1.0), dtype=np.float64)
+
+
+def _frequent(features: Any) -> Any:
+    """The `MOST_COLUMNS` most used columns: what few texts share hardly shapes the first singular vectors."""
+    if features.shape[1] <= MOST_COLUMNS or not hasattr(features, "indices"):
+        return features
+    used = np.bincount(features.indices, minlength=features.shape[1])
+    return features[:, np.sort(np.argsort(-used, kind="stable")[:MOST_COLUMNS])]
 
 
 class _Clusters:
