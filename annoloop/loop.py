@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -43,6 +43,7 @@ def run_loop(
     *,
     oracle: Any = None,
     batch: int | None = None,
+    seek: Sequence[str] | None = None,
     max_rounds: int | None = None,
     despite_rules: bool = False,
     wait: bool = False,
@@ -52,13 +53,15 @@ def run_loop(
     """Run the loop from wherever it stands; stopping it at any point loses nothing.
 
     Without an `oracle` people answer: the loop prepares their batch, says where to review, and ends, or
-    with `wait` goes on when the batch is answered. The last event is "done" or "waiting".
+    with `wait` goes on when the batch is answered. `seek` names labels that each new batch looks for on
+    purpose; None means the settings'. The last event is "done" or "waiting".
 
     Raises:
         AnnoloopError: something the user can mend; what was done so far is kept.
     """
     require_texts(project, known=oracle)
-    loop = _Loop(project, oracle, batch or project.settings.selection.batch, wait, on_progress)
+    size = batch or project.settings.selection.batch
+    loop = _Loop(project, oracle, size, seek, wait, on_progress)
     rounds = max_rounds or gate_plan(project).rounds
     gate_plan(project, rounds=rounds)
 
@@ -78,10 +81,16 @@ class _Loop:
     """The state of one run: whether it ended early, whether the model is good enough."""
 
     def __init__(
-        self, project: Project, oracle: Any, batch: int, wait: bool, on_progress: OnProgress
+        self,
+        project: Project,
+        oracle: Any,
+        batch: int,
+        seek: Sequence[str] | None,
+        wait: bool,
+        on_progress: OnProgress,
     ) -> None:
         self.project, self.oracle, self.batch, self.wait = project, oracle, batch, wait
-        self.on_progress = on_progress
+        self.seek, self.on_progress = seek, on_progress
         self.rules: Scores | None = None
         self.ended = self.good_enough = False
 
@@ -129,7 +138,13 @@ class _Loop:
             source, why = best_source(project, on_progress=tell)
             yield Event("suggestions", why, number)
         record = open_round(
-            project, number, batch=self.batch, source=source, known=self.oracle, on_progress=tell
+            project,
+            number,
+            batch=self.batch,
+            source=source,
+            seek=self.seek,
+            known=self.oracle,
+            on_progress=tell,
         )
         yield from self.answered(number, f"texts of round {number}")
         if self.ended:

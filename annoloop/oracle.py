@@ -10,15 +10,13 @@ from pathlib import Path
 
 from annoloop.errors import FormatError
 from annoloop.hashing import input_hash
+from annoloop.selection.costs import SECONDS_PER_WORD, SECONDS_TO_START
 from annoloop.types import Annotation, Answer, LabelScheme, Span, Task
 
 ANNOTATOR = "oracle"
 
 # The modelled time of an answer, in seconds: start + a word read + a correction made. Assumed, not
-# measured: 238 words a minute is the mean speed of silent reading (Brysbaert 2019), the other two are
-# guesses. Replace them with a fit to real answers before anything is claimed about time.
-SECONDS_TO_START = 2.0
-SECONDS_PER_WORD = 60 / 238
+# measured. Replace it with a fit to real answers before anything is claimed about time.
 SECONDS_PER_EDIT = 3.0
 
 

@@ -17,6 +17,9 @@ Verdict = Literal["accept", "reject", "ignore"]
 Role = Literal["expert", "reviewer", "developer"]
 Decision = Literal["rules_suffice", "beats_llm", "level", "llm_ahead", "no_llm", "refused"]
 
+STRATEGY_GROUP = "annoloop.strategies"
+"""The entry point group of the strategies that packages bring along."""
+
 KINDS: tuple[Kind, ...] = ("ner", "spancat", "textcat", "textcat_multilabel")
 SPLITS: tuple[Split, ...] = ("pool", "dev", "held_out")
 

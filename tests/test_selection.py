@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from importlib.metadata import EntryPoint
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
 
+from annoloop.corpus.near_duplicates import group
+from annoloop.errors import AnnoloopError
 from annoloop.hashing import input_hash
+from annoloop.selection import diversity, registry
+from annoloop.selection.batch import select
+from annoloop.selection.candidates import Candidates
+from annoloop.selection.costs import fit_seconds, seconds_needed, token_counts
 from annoloop.selection.proxy import Proxy
-from annoloop.selection.strategies import STRATEGIES, select, strategy_for, uncertainty_per_cost
+from annoloop.selection.registry import NEEDS, STRATEGIES, default_for, settle, strategy_named
+from annoloop.selection.strategies import MissingSignalError, doubt
+from annoloop.settings import schema
 from annoloop.types import Annotation, Example, Gold, LabelScheme, PoolGold
 
 TOPICS = LabelScheme("textcat", ("sport", "food", "never"))
 TAGS = LabelScheme("textcat_multilabel", ("sport", "food"))
-ONE_VALUE = ("uncertainty", "disagreement")
+MANY = LabelScheme("textcat", tuple(f"label {i}" for i in range(11)))
+ENTITIES = LabelScheme("ner", ("X",))
 HASHES = [input_hash(f"text {i}") for i in range(100)]
 
 
@@ -26,89 +41,393 @@ def confidence(n=100):
     return np.stack([sure, 1 - sure], axis=1)
 
 
+def unit(rows):
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def everything(n=100, seed=5, *, exclusive=True, sparse=True):
+    """Candidates of whom all is known, no two of them alike."""
+    made = rng(seed)
+    probabilities = made.random((n, 4))
+    if exclusive:
+        probabilities /= probabilities.sum(axis=1, keepdims=True)
+    features = unit(np.abs(made.normal(size=(n, 30))))
+    apart = np.where(made.random(n) < 0.2, np.nan, made.random(n))
+    return Candidates(
+        n,
+        exclusive=exclusive,
+        probabilities=probabilities,
+        features=csr_matrix(features) if sparse else features,
+        labelled=csr_matrix(features[:3]) if sparse else features[:3],
+        tokens=made.integers(0, 60, n),
+        spans=tuple(made.random(made.integers(0, 6)) for _ in range(n)),
+        disagreement=apart,
+        llm_disagreement=apart,
+        rules_disagreement=1 - apart,
+    )
+
+
+def chosen(strategy, candidates, *, n=10, seed=0, hashes=None, **options):
+    """A batch without a share by lot and without near-duplicates by cosine, unless asked for."""
+    options = {"random_share": 0.0, "near_duplicate": 1.1, **options}
+    hashes = hashes or [input_hash(f"text {i}") for i in range(candidates.count)]
+    return select(strategy, hashes, candidates, budget=n, rng=rng(seed), **options)
+
+
+def spans(*rows, tokens=None, apart=None):
+    given = tuple(np.array(row, dtype=float) for row in rows)
+    tokens = np.array(tokens or [1] * len(rows))
+    return Candidates(len(rows), spans=given, tokens=tokens, llm_disagreement=apart)
+
+
+# -- what each strategy goes by ----------------------------------------------------------------
+
+
 def test_margin_asks_the_closest_calls_first():
-    assert select("margin", HASHES, n=10, rng=rng(), probabilities=confidence(), random_share=0.0) == list(
-        range(10)
-    )
+    assert chosen("margin", Candidates(100, probabilities=confidence())) == list(range(10))
 
 
-def test_label_margin_looks_for_one_label_near_one_half():
+def test_of_several_categories_margin_looks_for_one_label_near_one_half():
     probabilities = np.array([[0.9, 0.1], [0.99, 0.52], [0.3, 0.02]])
-    found = select("label_margin", HASHES[:3], n=3, rng=rng(), probabilities=probabilities, random_share=0.0)
-    assert found == [1, 2, 0]
+    tags = Candidates(3, exclusive=False, probabilities=probabilities)
+    assert chosen("margin", tags) == [1, 2, 0]
+    assert doubt(tags) == pytest.approx([0.2, 0.96, 0.6])
 
 
-def test_uncertainty_per_cost_weighs_length():
-    uncertain = np.array([1.0, 1.5, 0.0])
-    assert select("uncertainty", HASHES[:3], n=1, rng=rng(), probabilities=uncertain, random_share=0) == [1]
-    fair = uncertainty_per_cost(uncertain, np.array([4, 100, 0]))
-    assert fair == pytest.approx([0.5, 0.15, 0.0])
-    assert select("uncertainty", HASHES[:3], n=1, rng=rng(), probabilities=fair, random_share=0) == [0]
+def test_entropy_prefers_what_is_spread_over_many_labels_and_margin_a_close_call():
+    one_of_two, spread = [0.5, 0.5, 0.0, 0.0, 0.0], [0.36, 0.16, 0.16, 0.16, 0.16]
+    both = Candidates(2, probabilities=np.array([one_of_two, spread]))
+    assert chosen("entropy", both, n=1) == [1] and chosen("margin", both, n=1) == [0]
+    tags = Candidates(2, exclusive=False, probabilities=np.array([[0.9, 0.9, 0.9], [0.5, 1.0, 0.0]]))
+    assert chosen("entropy", tags, n=1) == [0]
 
 
-def test_where_voters_differ_most_comes_first_and_equals_are_drawn_by_lot():
-    apart = np.repeat([0.0, 1.0, 0.5], [50, 30, 20])
-    found = select("disagreement", HASHES, n=40, rng=rng(), probabilities=apart, random_share=0)
-    assert set(found[:30]) == set(range(50, 80)) and set(found[30:]) <= set(range(80, 100))
-    other = select("disagreement", HASHES, n=40, rng=rng(1), probabilities=apart, random_share=0)
-    assert set(found[:30]) == set(other[:30]) and found[:30] != other[:30]
+def test_uncertainty_of_spans_weighs_length():
+    short_and_long = spans([0.5, 0.5], [0.5, 0.6, 0.4, 0.2], [], tokens=[4, 100, 0])
+    assert chosen("uncertainty", short_and_long) == [0, 1, 2]
+    assert chosen("uncertainty", spans([0.5, 0.5], [0.5, 0.6, 0.4, 0.2], []), n=1) == [1]
 
 
-def test_a_fifth_of_a_margin_batch_is_by_lot():
-    batch = select("margin", HASHES, n=20, rng=rng(), probabilities=confidence())
-    assert batch[:16] == list(range(16))
-    assert len(set(batch)) == 20 and max(batch[16:]) > 30
-    assert batch[16:] != select("margin", HASHES, n=20, rng=rng(1), probabilities=confidence())[16:]
+def test_where_llm_and_model_differ_adds_to_the_models_doubt():
+    apart = np.array([0.0, 0.8, np.nan])
+    assert chosen("uncertainty_disagreement", spans([0.5], [0.9], [0.8], apart=apart)) == [1, 0, 2]
+
+
+def test_span_margin_looks_at_the_closest_span_only():
+    assert chosen("span_margin", spans([], [0.3, 0.3, 0.3, 0.3], [0.99, 0.51])) == [2, 1, 0]
+
+
+@pytest.mark.parametrize("name", ["disagreement", "llm_disagreement", "rules_disagreement"])
+def test_where_voters_differ_most_comes_first_and_equals_are_drawn_by_lot(name):
+    apart = np.repeat([0.0, 1.0, 0.5, np.nan], [50, 30, 10, 10])
+    voted = Candidates(100, **{name: apart})
+    found, other = chosen(name, voted, n=40), chosen(name, voted, n=40, seed=1)
+    assert set(found[:30]) == set(range(50, 80)) and set(found[30:]) == set(range(80, 90))
+    assert set(found) == set(other) and found != other
+    assert set(chosen(name, voted, n=100)[90:]) == set(range(90, 100))
+
+
+def test_shortest_and_longest_go_by_tokens():
+    lengths = Candidates(4, tokens=token_counts(["one two three", "eins", "", "a, b"]))
+    assert chosen("shortest", lengths, n=2) == [2, 1]
+    assert set(chosen("longest", lengths, n=2)) == {0, 3}
+
+
+def clustered(sizes=(40, 20, 10), width=40, seed=3):
+    """(candidates, cluster of each): tight clusters around orthogonal centres."""
+    of = np.repeat(np.arange(len(sizes)), sizes)
+    features = unit(np.eye(width)[of] + 0.02 * np.abs(rng(seed).normal(size=(len(of), width))))
+    return features, of
+
+
+def test_a_cold_start_takes_one_text_of_each_cluster_large_ones_first():
+    features, of = clustered()
+    for kept in (features, csr_matrix(features)):
+        assert of[chosen("kmeans_start", Candidates(70, features=kept), n=3)].tolist() == [0, 1, 2]
+
+
+def test_margin_kmeans_takes_doubtful_texts_of_every_cluster_where_margin_takes_one_kind():
+    features, of = clustered((40, 40, 40))
+    # All are unsure, those of the first cluster a little more so; of each cluster the second half is sure.
+    sure = 0.52 + 0.02 * of + np.where(np.arange(120) % 40 < 20, 0, 0.4)
+    both = Candidates(120, features=features, probabilities=np.stack([sure, 1 - sure], axis=1))
+    assert set(of[chosen("margin", both, n=6)]) == {0}
+    found = chosen("margin_kmeans", both, n=6)
+    assert set(of[found]) == {0, 1, 2} and all(i % 40 < 20 for i in found)
+
+
+def test_badge_asks_unsure_texts_that_differ():
+    features, of = clustered((40, 40, 40))
+    sure = np.where(np.arange(120) % 40 < 20, 0.55, 0.999)
+    both = Candidates(120, features=features, probabilities=np.stack([sure, 1 - sure], axis=1))
+    for kept in (features, csr_matrix(features)):
+        pool = Candidates(120, features=kept, probabilities=both.probabilities)
+        unsure = [i for i in chosen("badge", pool, n=6) if i % 40 < 20]
+        # The sure ones have no gradient to speak of: they are one point, drawn once.
+        assert len(unsure) >= 5 and set(of[unsure]) == {0, 1, 2}
+
+
+def test_badge_draws_by_the_gradients_that_it_never_writes_out():
+    known = everything(30, sparse=False)
+    errors = known.probabilities - np.eye(4)[known.probabilities.argmax(axis=1)]
+    gradients = (errors[:, :, None] * known.features[:, None, :]).reshape(30, -1)
+    found, far = diversity.badge(known, 12, rng(1)), None
+    expected, drawn = [], rng(1)
+    while len(expected) < 12:
+        longest = int((gradients**2).sum(axis=1).argmax())
+        at = int(drawn.choice(30, p=far / far.sum())) if expected else longest
+        expected.append(at)
+        new = ((gradients - gradients[at]) ** 2).sum(axis=1)
+        far = new if far is None else np.minimum(far, new)
+        far[expected] = 0
+    assert found.tolist() == expected
+
+
+def test_typicality_asks_the_middle_of_large_clusters_that_nobody_has_labelled():
+    features, of = clustered((40, 20, 10))
+    labelled = features[[0]]
+    found = chosen("typicality", Candidates(70, features=features, labelled=labelled), n=2)
+    assert of[found].tolist() == [1, 2]
+    assert of[chosen("typicality", Candidates(70, features=features), n=2)].tolist()[0] == 0
+    inner = features[of == 1]
+    distances = np.sort(np.linalg.norm(inner[:, None] - inner, axis=2), axis=1)[:, 1:].mean(axis=1)
+    assert found[0] - 40 in np.argsort(distances)[:5]
+
+
+def test_density_prefers_a_common_text_to_an_odd_one_of_equal_doubt():
+    features, of = clustered((5, 60))
+    even = Candidates(65, features=features, probabilities=np.full((65, 2), 0.5))
+    assert set(of[chosen("density", even, n=20)]) == {1}
+
+
+# -- what holds for all ------------------------------------------------------------------------
+
+
+@st.composite
+def pools(draw):
+    """Candidates of whom some have equal features, some none, in both kinds."""
+    n = draw(st.integers(1, 40))
+    made = everything(n, draw(st.integers(0, 99)), exclusive=draw(st.booleans()))
+    features = made.features.toarray()
+    for row in draw(st.lists(st.integers(0, n - 1), max_size=8)):
+        features[row] = features[0]
+    if draw(st.booleans()):
+        features[n // 2] = 0
+    groups = draw(st.none() | st.lists(st.integers(0, 5), min_size=n, max_size=n).map(np.array))
+    return replace(made, features=csr_matrix(features), labelled=None), groups
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_the_order_of_the_texts_does_not_matter(strategy):
-    shuffled = rng(9).permutation(100)
-    probabilities = rng(5).random(100) if strategy in ONE_VALUE else rng(5).random((100, 2))
-    plain = select(strategy, HASHES, n=20, rng=rng(3), probabilities=probabilities)
-    mixed = select(
-        strategy, [HASHES[i] for i in shuffled], n=20, rng=rng(3), probabilities=probabilities[shuffled]
-    )
-    assert [HASHES[i] for i in plain] == [HASHES[shuffled[i]] for i in mixed]
-    assert plain == select(strategy, HASHES, n=20, rng=rng(3), probabilities=probabilities)
+@settings(max_examples=12, deadline=None)
+@given(given_pool=pools(), n=st.integers(1, 50), seed=st.integers(0, 5), share=st.sampled_from([0, 0.2, 1]))
+def test_a_batch_is_unique_in_range_repeatable_and_within_its_budget(strategy, given_pool, n, seed, share):
+    pool, groups = given_pool
+    hashes = [input_hash(f"{i}") for i in range(pool.count)]
+    options = {"random_share": share, "near_duplicate": 0.99, "seed": seed, "n": n}
+    found = chosen(strategy, pool, hashes=hashes, groups=groups, **options)
+    assert len(set(found)) == len(found) <= n and all(0 <= i < pool.count for i in found)
+    assert found == chosen(strategy, pool, hashes=hashes, groups=groups, **options)
+    # The order of the texts does not matter.
+    mixed = rng(9).permutation(pool.count)
+    other = {**options, "groups": None if groups is None else groups[mixed]}
+    again = chosen(strategy, pool.take(mixed), hashes=[hashes[i] for i in mixed], **other)
+    assert [int(mixed[i]) for i in again] == found
+    # No two are nearly the same, and as many are asked as there are that differ.
+    cosines = (pool.features[found] @ pool.features[found].T).toarray() - np.eye(len(found))
+    assert (cosines < 0.995).all()
+    if groups is not None:
+        assert len(set(groups[found])) == len(found)
+    # The costs are kept to, but for a single text that is dearer than the whole batch.
+    costs = 1.0 + pool.tokens
+    dear = chosen(strategy, pool, hashes=hashes, groups=groups, costs=costs, **options)
+    assert dear and len(set(dear)) == len(dear)
+    assert costs[dear].sum() <= n + 1e-6 or len(dear) == 1
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_cold_start_is_by_lot_and_never_repeats(strategy):
-    found = select(strategy, HASHES, n=30, rng=rng(1))
-    assert found == select("random", HASHES, n=30, rng=rng(1))
-    assert len(set(found)) == 30
-    assert found != select(strategy, HASHES, n=30, rng=rng(2))
-    assert sorted(select(strategy, HASHES, n=500, rng=rng(1))) == list(range(100))
-    assert select(strategy, [], n=5, rng=rng(1)) == []
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_strategies_share_one_signature(strategy, exclusive):
+    known = everything(exclusive=exclusive)
+    found = STRATEGIES[strategy](known, 7, rng())
+    assert found.dtype.kind == "i" and len(set(found.tolist())) == len(found) == 7
+    if NEEDS[strategy]:
+        with pytest.raises(MissingSignalError):
+            STRATEGIES[strategy](Candidates(5), 2, rng())
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_strategies_share_one_signature(strategy):
-    probabilities = confidence()[:, 0] if strategy in ONE_VALUE else confidence()
-    found = STRATEGIES[strategy](probabilities, None, 7, rng())
-    assert found.shape == (7,) and found.dtype.kind == "i"
+def test_a_whole_pool_is_asked_where_the_batch_is_larger(strategy):
+    assert sorted(chosen(strategy, everything(), n=500, random_share=0.2)) == list(range(100))
+    assert chosen(strategy, Candidates(0), n=5) == []
 
 
-def test_no_near_duplicates_in_a_batch_while_there_are_others():
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_what_cannot_be_ranked_is_drawn_by_lot(strategy):
+    blind = Candidates(100)
+    found = chosen(strategy, blind, n=30, seed=1)
+    assert found == chosen("random", blind, n=30, seed=1) and len(set(found)) == 30
+    assert found != chosen(strategy, blind, n=30, seed=2)
+
+
+def test_a_fifth_of_a_batch_is_by_lot_whatever_the_strategy():
+    pool = Candidates(100, probabilities=confidence(), tokens=np.arange(100))
+    by_margin = chosen("margin", pool, n=20, random_share=0.2)
+    assert by_margin[:16] == list(range(16)) and len(set(by_margin)) == 20 and max(by_margin[16:]) > 30
+    assert by_margin[16:] != chosen("margin", pool, n=20, random_share=0.2, seed=1)[16:]
+    # The lot falls on the same texts, as far as they are not taken already.
+    by_length = chosen("longest", pool, n=20, random_share=0.2)
+    assert set(by_margin[16:]) & set(by_length[16:])
+
+
+def test_near_duplicates_are_never_asked_together():
     texts = ["the same old story again"] * 5 + ["a goal in the last minute", "soup with noodles"]
     hashes = [input_hash(f"{i} {t}") for i, t in enumerate(texts)]
     features = Proxy(texts).features
-    for strategy, probabilities in (("random", None), ("margin", confidence(7))):
-        batch = select(strategy, hashes, n=3, rng=rng(), probabilities=probabilities, features=features)
-        assert len({texts[i] for i in batch}) == 3
-        batch = select(strategy, hashes, n=6, rng=rng(), probabilities=probabilities, features=features)
-        assert len(set(batch)) == 6
+    for strategy in ("random", "margin", "kmeans_start"):
+        pool = Candidates(7, features=features, probabilities=confidence(7))
+        batch = chosen(strategy, pool, n=6, hashes=hashes, near_duplicate=0.9)
+        assert len(batch) == len({texts[i] for i in batch}) == 3
+    # Without words in common features say nothing: the groups of the corpus do.
+    emoji = ["🙂 1", "🙂 2", "🎉"]
+    groups = np.array(group(emoji, threshold=0.85))
+    pool = Candidates(3, features=Proxy(["🙂", "🙂", "🎉"]).features)
+    assert sorted(len(emoji[i]) for i in chosen("random", pool, n=3, groups=groups)) == [1, 3]
 
 
-def test_settings_name_the_strategy_by_kind():
-    assert strategy_for(TOPICS, "auto") == strategy_for(TOPICS, "margin") == "margin"
-    assert strategy_for(TAGS, "margin") == "label_margin"
-    assert strategy_for(LabelScheme("ner", ("X",)), "auto") == "uncertainty"
-    assert strategy_for(TOPICS, "random") == "random"
-    assert strategy_for(TOPICS, "disagreement") == "disagreement"
-    with pytest.raises(ValueError, match="entropy"):
-        select("entropy", HASHES, n=1, rng=rng())
+def test_a_batch_by_tokens_is_full_and_never_too_dear():
+    costs = np.array([30.0, 5, 5, 40, 5, 5])
+    pool = Candidates(6, probabilities=confidence(6))
+    assert chosen("margin", pool, n=41, costs=costs) == [0, 1, 2]
+    assert chosen("margin", pool, n=21, costs=costs) == [1, 2, 4, 5]
+    # A text dearer than all that there is is asked alone.
+    assert len(chosen("margin", pool, n=3, costs=costs)) == 1
+    assert len(chosen("margin", Candidates(0), n=3, costs=np.zeros(0))) == 0
+
+
+def test_sought_labels_take_half_in_turn_and_only_where_they_may_be():
+    pool = Candidates(100, probabilities=confidence())
+    sought = np.zeros((100, 2))
+    sought[90:93, 0], sought[80:, 1] = (0.2, 0.9, 0.5), np.linspace(0.1, 0.6, 20)
+    found = chosen("margin", pool, n=20, random_share=0.2, sought=sought)
+    assert found[:8] == [91, 99, 92, 98, 90, 97, 96, 95]
+    assert found[8:16] == list(range(8)) and len(set(found)) == 20
+    rare = np.zeros((100, 1))
+    rare[50] = 1
+    assert chosen("margin", pool, n=6, sought=rare) == [50, 0, 1, 2, 3, 4]
+
+
+# -- names, defaults, packages -----------------------------------------------------------------
+
+
+def test_all_names_are_known_everywhere():
+    assert set(STRATEGIES) == set(NEEDS) == set(schema.STRATEGY_NAMES)
+    with pytest.raises(AnnoloopError, match=r"no strategy 'entropi'.*entropy"):
+        strategy_named("entropi")
+
+
+def test_defaults_by_kind_of_question_and_size_of_pool():
+    warm = everything(600)
+    assert settle(default_for(TOPICS, "auto"), warm, n=50) == "margin"
+    assert settle(default_for(TAGS, "auto"), warm, n=50) == "margin"
+    assert settle(default_for(MANY, "auto"), warm, n=50) == "margin_kmeans"
+    assert settle(default_for(MANY, "auto"), warm, n=61) == "margin"
+    assert settle(default_for(MANY, "margin_kmeans"), warm, n=61) == "margin_kmeans"
+    assert settle(default_for(ENTITIES, "auto"), warm, n=50) == "uncertainty_disagreement"
+    assert settle(default_for(ENTITIES, "auto"), spans([0.5]), n=50) == "uncertainty"
+    assert settle(default_for(ENTITIES, "margin"), warm, n=50) == "uncertainty"
+    for wanted in STRATEGIES:
+        assert settle(default_for(TOPICS, wanted), warm, n=50) == wanted
+
+
+def test_a_cold_start_takes_clusters_for_categories_and_the_lot_for_spans():
+    cold = Candidates(3, features=Proxy(["a b", "c d", "e f"]).features, tokens=np.ones(3))
+    for wanted in ("auto", "margin", "badge", "entropy"):
+        assert settle(default_for(TOPICS, wanted), cold, n=2) == "kmeans_start"
+    assert settle(default_for(ENTITIES, "auto"), cold, n=2) == "random"
+    assert settle(default_for(TOPICS, "disagreement"), cold, n=2) == "random"
+    wordless = Candidates(2, features=Proxy(["🙂", "…"]).features)
+    assert settle(default_for(TOPICS, "auto"), wordless, n=2) == "random"
+
+
+def first_ones(candidates, n, rng):
+    return np.arange(n)
+
+
+def broken(candidates, n, rng):
+    return {"twice": [0, 0], "outside": [candidates.count], "halves": [0.5], "many": list(range(n + 1))}[HOW]
+
+
+def failing(candidates, n, rng):
+    return candidates.nothing
+
+
+HOW = "twice"
+
+
+@pytest.fixture
+def package(monkeypatch):
+    """An installed package that brings strategies along."""
+    names = ("first_ones", "broken", "failing", "absent")
+    points = [EntryPoint(name, f"{__name__}:{name}", "annoloop.strategies") for name in names]
+
+    def installed(*, group):
+        return [point for point in points if point.group == group]
+
+    monkeypatch.setattr(registry, "entry_points", installed)
+    monkeypatch.setattr(schema, "entry_points", installed)
+
+
+def test_a_package_can_bring_a_strategy_along(package):
+    assert settle(default_for(TOPICS, "first_ones"), Candidates(9), n=3) == "first_ones"
+    found = chosen("first_ones", Candidates(9), n=3)
+    hashes = [input_hash(f"text {i}") for i in range(9)]
+    assert found == sorted(range(9), key=lambda i: hashes[i])[:3]
+    section = {"random_share": 0.2, "batch": 5, "unit": "auto", "seek": ()}
+    assert schema.SelectionSection(strategy="first_ones", **section).strategy == "first_ones"
+    with pytest.raises(ValueError, match=r"one of auto, random.*first_ones"):
+        schema.SelectionSection(strategy="last_ones", **section)
+
+
+@pytest.mark.parametrize("how", ["twice", "outside", "halves", "many"])
+def test_a_packages_strategy_that_returns_wrong_rows_is_named(package, monkeypatch, how):
+    monkeypatch.setattr(f"{__name__}.HOW", how)
+    with pytest.raises(AnnoloopError, match="'broken' must return at most 3 different rows"):
+        chosen("broken", Candidates(9), n=3)
+
+
+def test_a_packages_strategy_that_fails_is_named(package):
+    with pytest.raises(AnnoloopError, match="'failing' failed: AttributeError"):
+        chosen("failing", Candidates(9), n=3)
+    with pytest.raises(AnnoloopError, match=r"'absent'.*cannot be loaded"):
+        chosen("absent", Candidates(9), n=3)
+
+
+# -- costs -------------------------------------------------------------------------------------
+
+
+def test_tokens_are_counted_in_every_script():
+    texts = ["Hello, world!", "", " \r\n", "東京タワー", "мир 🙂", "don't", "ไทย"]
+    assert token_counts(texts).tolist() == [4, 0, 0, 5, 2, 3, 3]
+
+
+def test_seconds_are_fitted_to_measured_answers_and_assumed_before():
+    words = np.tile(np.arange(1, 41), 3)
+    start, a_word = fit_seconds(words, 4 + 0.5 * words)
+    assert (start, a_word) == pytest.approx((4, 0.5))
+    assert seconds_needed(np.array([10, 20]), start, a_word) == pytest.approx([9, 14])
+    assumed = fit_seconds(words[:29], 4 + 0.5 * words[:29])
+    assert assumed == pytest.approx((2, 60 / 238))
+    # One who left the page for a day changes little; longer texts never count as quicker.
+    away = 4 + 0.5 * words
+    away[0] = 86_400
+    assert fit_seconds(words, away)[1] == pytest.approx(0.5, abs=0.2)
+    assert fit_seconds(words, 50.0 - words)[1] == 0
+    assert fit_seconds(words, np.zeros(120)) == assumed
+
+
+def test_candidates_of_unequal_length_are_refused():
+    with pytest.raises(ValueError, match="tokens has 2 rows, there are 3 texts"):
+        Candidates(3, tokens=np.ones(2))
 
 
 POOL = [
@@ -166,8 +485,8 @@ def test_margin_with_the_proxy_labels_a_skewed_pool_better_than_by_lot():
     texts += [" ".join([*words.choice(sport, 4), *words.choice(food, 4)]) for _ in range(12)]
     known = gold(*((texts[i], ("sport",) if i % 2 else ("food",)) for i in range(40)))
     found = Proxy(texts).probabilities(known, scheme=TOPICS, seed=0)
-    hashes = [input_hash(t + str(i)) for i, t in enumerate(texts)]
-    by_margin = select("margin", hashes, n=20, rng=rng(), probabilities=found)
-    by_lot = select("random", hashes, n=20, rng=rng())
+    pool = Candidates(400, probabilities=found)
+    by_margin = chosen("margin", pool, n=20, random_share=0.2)
+    by_lot = chosen("random", pool, n=20)
     assert sum(i >= 388 for i in by_margin) >= 10
     assert sum(i >= 388 for i in by_lot) <= 3

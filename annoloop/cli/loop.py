@@ -12,29 +12,40 @@ from annoloop.cli import consent
 from annoloop.cli.console import Narrator, narrating, print_json
 from annoloop.cli.options import AsJson, ProjectFolder
 
+Gold = Annotated[
+    list[Path] | None,
+    typer.Option(help="A file of gold labels, from which a simulated expert answers; may be repeated."),
+]
+Out = Annotated[Path | None, typer.Option("--out", help="Where the wheel goes; default PROJECT/dist.")]
+Seek = Annotated[
+    list[str] | None,
+    typer.Option(help="A rare label that each new batch looks for on purpose; may be repeated."),
+]
+
 
 def loop(
     project: ProjectFolder,
-    oracle: Annotated[
-        list[Path] | None,
-        typer.Option(help="A file of gold labels, from which a simulated expert answers; may be repeated."),
-    ] = None,
+    oracle: Gold = None,
     text_column: Annotated[
         str | None, typer.Option(help="CSV, TSV given to --oracle: the column of the texts.")
     ] = None,
     label_column: Annotated[
         str | None, typer.Option(help="CSV, TSV given to --oracle: the column of the categories.")
     ] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="Texts a round; by default the settings'.")] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="How much is asked a round, in [selection] units; by default the settings'."
+        ),
+    ] = None,
+    seek: Seek = None,
     max_rounds: Annotated[
         int | None, typer.Option(min=1, help="Rounds at most; fixed for the gate by the first run.")
     ] = None,
     despite_rules: Annotated[
         bool, typer.Option("--despite-rules", help="Go on where the rules suffice.")
     ] = False,
-    out_dir: Annotated[
-        Path | None, typer.Option("--out", help="Where the wheel goes; default PROJECT/dist.")
-    ] = None,
+    out_dir: Out = None,
     wait: Annotated[
         bool | None,
         typer.Option("--wait/--no-wait", help="Wait for people's answers; by default in a terminal."),
@@ -59,6 +70,7 @@ def loop(
             opened,
             oracle=expert,
             batch=batch,
+            seek=seek or None,
             max_rounds=max_rounds,
             despite_rules=despite_rules,
             wait=(sys.stdin.isatty() and not as_json) if wait is None else wait,

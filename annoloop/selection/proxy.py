@@ -35,6 +35,14 @@ class Proxy:
             self.features = csr_matrix((len(texts), 1))
             self._has_words = False
 
+    def transform(self, texts: Sequence[str]) -> csr_matrix:
+        """Features of other texts, (texts, dimensions), by the pool's words."""
+        from scipy.sparse import csr_matrix
+
+        if not self._has_words:
+            return csr_matrix((len(texts), 1))
+        return self._vectorizer.transform(texts).tocsr()
+
     def probabilities(self, gold: PoolGold, *, scheme: LabelScheme, seed: int) -> NDArray[np.float64] | None:
         """(texts, labels) in the scheme's order; 0 for labels without gold. None where gold cannot teach.
 

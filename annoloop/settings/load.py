@@ -100,10 +100,12 @@ def _checked(values: Mapping[str, Any], path: Path) -> Settings:
             raise SettingsError(f"{path}: unknown setting {where}", hint=_near(first["loc"])) from None
         reason = first["msg"].removeprefix("Value error, ")
         reason = reason[0].lower() + reason[1:]
+        # A check of several sections together has no place of its own: its message names it.
+        named = f"{where}: " if where else ""
         value = first["input"]
         shown = f", not {value!r}" if isinstance(value, str | int | float | bool) else ""
         hint = "every setting with its meaning: annoloop settings"
-        raise SettingsError(f"{path}: {where}: {reason}{shown}", hint=hint) from None
+        raise SettingsError(f"{path}: {named}{reason}{shown}", hint=hint) from None
 
 
 def _near(where: tuple[int | str, ...]) -> str:

@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 import re
+from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from annoloop.types import Kind, LabelScheme, Role
+from annoloop.types import STRATEGY_GROUP, Kind, LabelScheme, Role
+
+STRATEGY_NAMES = (
+    "random",
+    "margin",
+    "entropy",
+    "kmeans_start",
+    "margin_kmeans",
+    "badge",
+    "typicality",
+    "density",
+    "uncertainty",
+    "uncertainty_disagreement",
+    "span_margin",
+    "disagreement",
+    "llm_disagreement",
+    "rules_disagreement",
+    "shortest",
+    "longest",
+)
+"""The strategies that choose texts; `selection.registry` has them. Packages bring further ones along."""
 
 
 class Section(BaseModel):
@@ -148,9 +169,21 @@ class LLMSection(BaseModel):
 class SelectionSection(Section):
     """Which texts are asked about."""
 
-    strategy: Literal["auto", "random", "margin", "disagreement"]
+    strategy: str
     random_share: float = Field(ge=0, le=1)
     batch: int = Field(gt=0)
+    unit: Literal["auto", "texts", "tokens", "seconds"]
+    seek: tuple[str, ...]
+
+    @field_validator("strategy")
+    @classmethod
+    def _strategy(cls, value: str) -> str:
+        known = ["auto", *STRATEGY_NAMES]
+        if value not in known:
+            known += sorted(point.name for point in entry_points(group=STRATEGY_GROUP))
+        if value not in known:
+            raise ValueError(f"one of {', '.join(known)}")
+        return value
 
 
 class TrainingSection(Section):
@@ -201,3 +234,12 @@ class Settings(Section):
     training: TrainingSection
     gate: GateSection
     review: ReviewSection
+
+    @model_validator(mode="after")
+    def _sought(self) -> Settings:
+        unknown = [label for label in self.selection.seek if label not in self.project.labels]
+        if unknown:
+            raise ValueError(
+                f"selection -> seek: {unknown[0]!r} is not among the labels {list(self.project.labels)}"
+            )
+        return self

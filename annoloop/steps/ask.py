@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from annoloop.errors import AnnoloopError
+from annoloop.errors import AnnoloopError, SchemeError
 from annoloop.project import Project
 from annoloop.steps.progress import OnProgress, silent
-from annoloop.steps.sources import ModelSource, Source, latest_model
+from annoloop.steps.signals import Signals, read_by_models
+from annoloop.steps.sources import Source, latest_model
 from annoloop.steps.suggest import doubtful, suggestions
-from annoloop.steps.vote import disagreements, voters
 from annoloop.types import Example, Round, Task
 
 BLIND_ROUND = 0
+CHOSEN_FACT = "chosen"
 RANKED_TEXTS = 2_000
-"""Pool texts that a model of spans reads before it says which it doubts most, or that are voted on."""
+"""Pool texts that a model of spans reads before it says which it doubts most, that are voted on."""
+
+LOOKED_THROUGH = 20_000
+"""Pool texts in which rules and model look for a label that is sought."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,32 +66,51 @@ def open_round(
     *,
     batch: int,
     source: Source | None,
+    seek: Sequence[str] | None = None,
     known: Container[str] | None = None,
     on_progress: OnProgress = silent,
 ) -> Round:
     """Choose a round's texts and ask about them, with the suggestions of `source`; the same once begun.
 
-    Returns the round as the store keeps it; its tasks are empty where the pool has no text left.
+    `batch` counts in `[selection] unit`s. `seek` names labels to be sought on purpose; None means the
+    settings'. Returns the round as the store keeps it; its tasks are empty where the pool has no text left.
+
+    Raises:
+        SchemeError: a label to be sought is not in the project.
     """
     store = project.store
     begun = {record.number: record for record in store.rounds()}
     if number in begun:
         return begun[number]
     tasks = store.tasks(round=number)
-    model = latest_model(project)
-    strategy, seed = _strategy(project, model), project.settings.training.seed
     if not tasks:
-        pool = _answerable(_unasked(project), known)
+        sought = _sought(project, seek)
         on_progress(f"choosing the texts of round {number}", 0, 0)
-        chosen = _choose(
-            project, number, pool, batch=batch, model=model, strategy=strategy, on_progress=on_progress
-        )
+        pool = _answerable(_unasked(project), known)
+        strategy, chosen = _choose(project, number, pool, batch=batch, seek=sought, on_progress=on_progress)
         tasks = _tasks(project, number, chosen, source, on_progress)
+        # Kept first: a run that is stopped between the two still knows how its tasks were chosen.
+        store.set_fact(CHOSEN_FACT, {"round": number, "strategy": strategy})
         store.add_tasks(tasks)
+    chosen_by = store.fact(CHOSEN_FACT) or {}
+    strategy = chosen_by["strategy"] if chosen_by.get("round") == number else "random"
+    seed = project.settings.training.seed
     record = Round(number, strategy, seed, tuple(task.task_hash for task in tasks))
     if tasks:
         store.save_round(record)
     return record
+
+
+def _sought(project: Project, seek: Sequence[str] | None) -> tuple[str, ...]:
+    """The labels to be sought: those given, or the settings'."""
+    labels = project.settings.selection.seek if seek is None else tuple(dict.fromkeys(seek))
+    unknown = [label for label in labels if label not in project.scheme.labels]
+    if unknown:
+        raise SchemeError(
+            f"label {unknown[0]!r} cannot be sought: it is not in the project",
+            hint=f"known labels: {', '.join(project.scheme.labels)}",
+        )
+    return labels
 
 
 def _unasked(project: Project) -> list[Example]:
@@ -98,72 +121,62 @@ def _unasked(project: Project) -> list[Example]:
     return [eg for eg in pool if eg.input_hash not in answered and eg.input_hash not in asked]
 
 
-def _strategy(project: Project, model: ModelSource | None) -> str:
-    from annoloop.selection.strategies import strategy_for
-
-    wanted = strategy_for(project.scheme, project.settings.selection.strategy)
-    if wanted == "disagreement":
-        return wanted if len(voters(project)) > 1 else "random"
-    # Spans are ranked by the model's own doubt; before the first model there is none.
-    return "random" if project.scheme.has_spans and model is None else wanted
-
-
 def _choose(
     project: Project,
     number: int,
     pool: list[Example],
     *,
     batch: int,
-    model: ModelSource | None,
-    strategy: str,
+    seek: tuple[str, ...],
     on_progress: OnProgress,
-) -> list[Example]:
+) -> tuple[str, list[Example]]:
+    """The strategy as it is recorded, and the texts, the most wanted first."""
     import numpy as np
 
-    from annoloop.selection.proxy import Proxy
-    from annoloop.selection.strategies import select
+    from annoloop.selection.batch import select
+    from annoloop.selection.registry import default_for, settle
 
+    settings = project.settings
+    wanted = default_for(project.scheme, settings.selection.strategy)
     if not pool:
-        return []
-    rng = np.random.default_rng([project.settings.training.seed, number])
-    if (project.scheme.has_spans or strategy == "disagreement") and len(pool) > RANKED_TEXTS:
-        # A model reads its whole candidate list each round; a sample by lot keeps the choice fair.
-        pool = sorted(pool, key=lambda eg: eg.input_hash)
-        pool = [pool[i] for i in rng.choice(len(pool), RANKED_TEXTS, replace=False)]
-    proxy = Proxy([eg.text for eg in pool])
-    probabilities: Any = None
-    if strategy == "disagreement":
-        apart = disagreements(project, pool, on_progress=on_progress)
-        # Where only one votes nobody differs.
-        probabilities = np.asarray([value or 0.0 for value in apart], dtype=np.float64)
-    elif strategy != "random":
-        probabilities = _probabilities(project, pool, proxy, model)
-    chosen = select(
+        return wanted[-1], []
+    rng = np.random.default_rng([settings.training.seed, number])
+    model = latest_model(project)
+    if len(pool) > RANKED_TEXTS and read_by_models(wanted):
+        pool = _narrowed(pool, rng, Signals(project, (), model, on_progress), seek, batch)
+    signals = Signals(project, pool, model, on_progress)
+    candidates = signals.candidates(wanted)
+    strategy = settle(wanted, candidates, n=batch)
+    budget, costs = signals.costs(batch)
+    rows = select(
         strategy,
         [eg.input_hash for eg in pool],
-        n=batch,
+        candidates,
+        budget=budget,
         rng=rng,
-        probabilities=probabilities,
-        features=proxy.features,
-        random_share=project.settings.selection.random_share,
+        costs=costs,
+        random_share=settings.selection.random_share,
+        groups=signals.groups(),
+        sought=signals.sought(seek),
     )
-    return [pool[index] for index in chosen]
+    seeking = f", seeking {', '.join(seek)}" if seek else ""
+    return strategy + seeking, [pool[row] for row in rows]
 
 
-def _probabilities(project: Project, pool: Sequence[Example], proxy: Any, model: ModelSource | None) -> Any:
-    if not project.scheme.has_spans:
-        seed = project.settings.training.seed
-        return proxy.probabilities(project.pool_gold(), scheme=project.scheme, seed=seed)
-    if model is None:
-        return None
-    import numpy as np
-
-    from annoloop.selection.strategies import uncertainty_per_cost
-    from annoloop.training.predict import uncertainty
-
-    doubts = uncertainty(model.path, [eg.text for eg in pool], scheme=project.scheme)
-    tokens = np.asarray([len(eg.text.split()) for eg in pool], dtype=np.int64)
-    return uncertainty_per_cost(np.asarray(doubts, dtype=np.float64), tokens)
+def _narrowed(
+    pool: list[Example], rng: Any, signals: Signals, seek: tuple[str, ...], batch: int
+) -> list[Example]:
+    """As many texts as a model may read in a round: a sample by lot, and the likeliest ones of a label."""
+    # The order of the texts must not shape what the lot says.
+    pool = sorted(pool, key=lambda eg: eg.input_hash)
+    kept = set(rng.choice(len(pool), RANKED_TEXTS, replace=False).tolist())
+    if seek:
+        looked_at = rng.choice(len(pool), min(len(pool), LOOKED_THROUGH), replace=False)
+        found = replace(signals, examples=[pool[i] for i in looked_at]).sought(seek)
+        for column in () if found is None else found.T:
+            best = column.argsort(kind="stable")[::-1][:batch]
+            kept |= {int(looked_at[i]) for i in best if column[i] > 0}
+    return [pool[i] for i in sorted(kept)]
 
 
 def _tasks(

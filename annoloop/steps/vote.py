@@ -141,10 +141,18 @@ def voters(project: Project) -> tuple[Source, ...]:
 
 
 def disagreements(
-    project: Project, examples: Sequence[Example], *, on_progress: OnProgress = silent
+    project: Project,
+    examples: Sequence[Example],
+    *,
+    panel: Sequence[Source] | None = None,
+    on_progress: OnProgress = silent,
 ) -> list[float | None]:
-    """How far the voters differ on each text of the pool, 0 to 1; None where fewer than two vote."""
-    ballots = _ballots(project, voters(project), examples, on_progress=on_progress)
+    """How far the voters differ on each text of the pool, 0 to 1; None where fewer than two vote.
+
+    `panel` names some of the voters; None means all.
+    """
+    panel = voters(project) if panel is None else panel
+    ballots = _ballots(project, panel, examples, on_progress=on_progress)
     return [disagreement(ballot, project.scheme) for ballot in ballots]
 
 

@@ -100,6 +100,34 @@ def _least_span_score(doc: Doc, scheme: LabelScheme) -> float | None:
     return None if scores is None or not len(scores) else float(min(scores))
 
 
+def span_probabilities(
+    pipeline: Language | Path | str, texts: Iterable[str], *, scheme: LabelScheme, batch_size: int = 128
+) -> list[list[float]]:
+    """For every text the probabilities, 0 to 1, of all the spans that a pipeline considers, in any order.
+
+    ner: of the entities of a beam of parses, each the share of the beam's weight that has the entity.
+    spancat: of every suggested span with every label.
+
+    Raises:
+        TrainingError: there is no pipeline at the path, or it finds no spans.
+    """
+    nlp = _loaded(pipeline)
+    name = next((name for name in nlp.pipe_names if name == scheme.kind), None)
+    if name is None:
+        raise TrainingError(
+            f"the pipeline has no component {scheme.kind}", hint="select with strategy random"
+        )
+    component = nlp.get_pipe(name)
+    before = nlp.pipe_names[: nlp.pipe_names.index(name)]
+    measure = _of_beams if scheme.kind == "ner" else _of_suggested
+    found: list[list[float]] = []
+    with nlp.select_pipes(enable=before):
+        stream = iter(nlp.pipe(texts, batch_size=batch_size))
+        while docs := list(islice(stream, batch_size)):
+            found.extend(measure(component, docs))
+    return found
+
+
 def uncertainty(
     pipeline: Language | Path | str, texts: Iterable[str], *, scheme: LabelScheme, batch_size: int = 128
 ) -> list[float]:
@@ -111,7 +139,8 @@ def uncertainty(
     """
     nlp = _loaded(pipeline)
     if scheme.has_spans:
-        return _spans_uncertainty(nlp, texts, scheme, batch_size)
+        spans = span_probabilities(nlp, texts, scheme=scheme, batch_size=batch_size)
+        return [math.fsum(min(p, 1 - p) for p in found) for found in spans]
     doubts = []
     for prediction in predict(nlp, texts, scheme=scheme, batch_size=batch_size):
         if scheme.is_exclusive:
@@ -129,35 +158,16 @@ def _loaded(pipeline: Language | Path | str) -> Language:
     return nlp
 
 
-def _spans_uncertainty(
-    nlp: Language, texts: Iterable[str], scheme: LabelScheme, batch_size: int
-) -> list[float]:
-    name = next((name for name in nlp.pipe_names if name == scheme.kind), None)
-    if name is None:
-        raise TrainingError(
-            f"the pipeline has no component {scheme.kind}", hint="select with strategy random"
-        )
-    component = nlp.get_pipe(name)
-    before = nlp.pipe_names[: nlp.pipe_names.index(name)]
-    measure = _beam_doubts if scheme.kind == "ner" else _suggested_doubts
-    doubts: list[float] = []
-    with nlp.select_pipes(enable=before):
-        stream = iter(nlp.pipe(texts, batch_size=batch_size))
-        while docs := list(islice(stream, batch_size)):
-            doubts.extend(measure(component, docs))
-    return doubts
-
-
-def _beam_doubts(ner: Any, docs: Sequence[Doc]) -> list[float]:
+def _of_beams(ner: Any, docs: Sequence[Doc]) -> list[list[float]]:
     beams = ner.beam_parse(list(docs), beam_width=_BEAM_WIDTH, beam_density=_BEAM_DENSITY)
-    return [sum(min(p, max(1 - p, 0.0)) for p in found.values()) for found in ner.scored_ents(beams)]
+    # Shares are sums of floats: one may pass 1 by a last digit.
+    return [[min(p, 1.0) for p in found.values()] for found in ner.scored_ents(beams)]
 
 
-def _suggested_doubts(spancat: Any, docs: Sequence[Doc]) -> list[float]:
+def _of_suggested(spancat: Any, docs: Sequence[Doc]) -> list[list[float]]:
     indices, scores = spancat.predict(list(docs))
-    doubts, start = [], 0
+    found, start = [], 0
     for length in indices.lengths:
-        part = scores[start : start + int(length)]
-        doubts.append(math.fsum(min(float(p), 1 - float(p)) for p in part.ravel()))
+        found.append([float(p) for p in scores[start : start + int(length)].ravel()])
         start += int(length)
-    return doubts
+    return found

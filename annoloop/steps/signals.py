@@ -1,0 +1,167 @@
+"""What is known of the texts that may be asked about: gathered as far as the strategy goes by it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from annoloop.corpus.near_duplicates import group
+from annoloop.project import Project
+from annoloop.selection.candidates import Candidates, FloatArray, IntArray
+from annoloop.selection.costs import fit_seconds, seconds_needed, token_counts, word_counts
+from annoloop.selection.proxy import Proxy
+from annoloop.selection.registry import NEEDS
+from annoloop.steps.llm import llm_source
+from annoloop.steps.progress import OnProgress, silent
+from annoloop.steps.sources import ModelSource, RulesSource, Source, ask_source, rules_source
+from annoloop.steps.vote import disagreements, voters
+from annoloop.types import Annotation, Example
+
+TIMES = 500
+"""Newest measured answers that the model of time is fitted to."""
+
+READ_BY_MODELS = ("spans", "disagreement", "llm_disagreement", "rules_disagreement")
+"""Signals for which a model or the rules read the texts."""
+
+
+@dataclass
+class Signals:
+    """Gathers the signals about one list of texts. `model` is the newest, None before the first."""
+
+    project: Project
+    examples: Sequence[Example]
+    model: ModelSource | None
+    on_progress: OnProgress = silent
+    proxy: Proxy = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.proxy = Proxy([eg.text for eg in self.examples])
+
+    def candidates(self, wanted: Sequence[str]) -> Candidates:
+        """What these strategies go by, as far as it can be known; for one of a package, all of it."""
+        known = [set(NEEDS.get(name, _ALL)) for name in wanted]
+        fields = set().union(*known)
+        found: dict[str, Any] = {
+            name: getattr(self, f"_{name}")()
+            for name in fields - {"features", "tokens"}
+            if name != "labelled"
+        }
+        if "typicality" in wanted or fields == set(_ALL):
+            gold = self.project.pool_gold()
+            found["labelled"] = self.proxy.transform([g.example.text for g in gold]) if len(gold) else None
+        return Candidates(
+            len(self.examples),
+            exclusive=self.project.scheme.is_exclusive,
+            features=self.proxy.features,
+            tokens=token_counts([eg.text for eg in self.examples]),
+            **found,
+        )
+
+    def _probabilities(self) -> FloatArray | None:
+        seed = self.project.settings.training.seed
+        return self.proxy.probabilities(self.project.pool_gold(), scheme=self.project.scheme, seed=seed)
+
+    def _spans(self) -> tuple[FloatArray, ...] | None:
+        if self.model is None or not self.project.scheme.has_spans:
+            return None
+        from annoloop.training.predict import span_probabilities
+
+        texts = [eg.text for eg in self.examples]
+        found = span_probabilities(self.model.path, texts, scheme=self.project.scheme)
+        return tuple(np.asarray(p, dtype=np.float64) for p in found)
+
+    def _disagreement(self) -> FloatArray | None:
+        return self._apart(voters(self.project))
+
+    def _llm_disagreement(self) -> FloatArray | None:
+        return self._apart([v for v in voters(self.project) if v.approach in ("llm", "model")])
+
+    def _rules_disagreement(self) -> FloatArray | None:
+        return self._apart([v for v in voters(self.project) if v.approach in ("rules", "model")])
+
+    def _apart(self, panel: Sequence[Source]) -> FloatArray | None:
+        if len(panel) < 2:
+            return None
+        apart = disagreements(self.project, self.examples, panel=panel, on_progress=self.on_progress)
+        return np.asarray([np.nan if value is None else value for value in apart], dtype=np.float64)
+
+    def sought(self, labels: Sequence[str]) -> FloatArray | None:
+        """(texts, labels): how likely each text has the label; the mean of what there is to go by.
+
+        Category probabilities by the gold so far, rules, kept answers of the LLM, and for spans the model:
+        1 where one finds the label. The LLM is not asked anew. Where none of them finds a label anywhere:
+        words in common with its name and definition. None where no label is sought.
+        """
+        if not labels:
+            return None
+        scheme = self.project.scheme
+        parts = [
+            found
+            for found in (self._found(source, labels) for source in self._finders())
+            if found is not None
+        ]
+        probabilities = self._probabilities()
+        if probabilities is not None:
+            parts.append(probabilities[:, [scheme.labels.index(label) for label in labels]])
+        alike = self._alike(labels)
+        means = np.mean(parts, axis=0) if parts else np.zeros_like(alike)
+        return np.asarray(np.where(means.any(axis=0), means, alike), dtype=np.float64)
+
+    def _alike(self, labels: Sequence[str]) -> FloatArray:
+        """(texts, labels): the cosine of each text with the label's name and definition."""
+        names = [f"{label} {self.project.scheme.definitions.get(label, '')}" for label in labels]
+        return np.asarray((self.proxy.features @ self.proxy.transform(names).T).toarray(), dtype=np.float64)
+
+    def _finders(self) -> list[Source]:
+        model = self.model if self.project.scheme.has_spans else None
+        found: list[Source | None] = [rules_source(self.project), llm_source(self.project), model]
+        return [source for source in found if source is not None]
+
+    def _found(self, source: Source, labels: Sequence[str]) -> FloatArray | None:
+        if isinstance(source, RulesSource | ModelSource):
+            said = ask_source(self.project, source, self.examples, on_progress=self.on_progress)
+        else:
+            hashes = [eg.input_hash for eg in self.examples]
+            kept = self.project.store.predictions(source.key, hashes=hashes)
+            said = {name: found for name, (found, _) in kept.items() if found is not None}
+        if not said:
+            return None
+        rows = [_labels(said.get(eg.input_hash)) for eg in self.examples]
+        return np.asarray([[float(label in row) for label in labels] for row in rows], dtype=np.float64)
+
+    def groups(self) -> IntArray:
+        """(texts,): equal numbers for near-duplicates, as the splits know them."""
+        threshold = self.project.settings.corpus.near_duplicate
+        return np.asarray(group([eg.text for eg in self.examples], threshold=threshold), dtype=np.int64)
+
+    def costs(self, batch: int) -> tuple[float, FloatArray | None]:
+        """The budget of a round and what each text takes of it, by `[selection] unit`; None: 1 a text."""
+        texts = [eg.text for eg in self.examples]
+        unit = self.project.settings.selection.unit
+        if unit == "seconds":
+            return float(batch), self._seconds(word_counts(texts))
+        if unit == "texts" or not (unit == "tokens" or self.project.scheme.has_spans):
+            return float(batch), None
+        tokens = np.maximum(token_counts(texts), 1).astype(np.float64)
+        return (float(batch) if unit == "tokens" else batch * float(tokens.mean())), tokens
+
+    def _seconds(self, words: IntArray) -> FloatArray:
+        times = self.project.store.newest_times(limit=TIMES, pool_only=False)
+        measured = np.asarray([t.words for t in times], dtype=np.int64)
+        seconds = np.asarray([t.milliseconds / 1000 for t in times], dtype=np.float64)
+        return seconds_needed(words, *fit_seconds(measured, seconds))
+
+
+_ALL = ("probabilities", "features", "spans", "tokens", "labelled", *READ_BY_MODELS[1:])
+
+
+def read_by_models(wanted: Sequence[str]) -> bool:
+    """Whether a model or the rules have to read every text before one of these strategies can choose."""
+    return any(name in READ_BY_MODELS for strategy in wanted for name in NEEDS.get(strategy, _ALL))
+
+
+def _labels(annotation: Annotation | None) -> Collection[str]:
+    return {*annotation.labels, *(span.label for span in annotation.spans)} if annotation else ()
