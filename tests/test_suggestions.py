@@ -110,9 +110,7 @@ def test_what_the_llm_left_in_doubt_is_asked_about_first_and_shown(tmp_path):
             entities.append({"quote": "Zeppelin\n" + "x" * 600, "label": "LIFT", "occurrence": 1})
         return json.dumps({"entities": entities})
 
-    # Words of their own: near-duplicates would not be asked about in one round.
-    own = [" ".join(f"{chr(97 + n % 26)}{chr(97 + n // 26)}{c}" for c in "klmnop") for n in range(40)]
-    rows = [{"text": f"Der Aufzug {n} steht und steht und ruht. {words}"} for n, words in enumerate(own)]
+    rows = [{"text": f"Der Aufzug {number} steht und steht und ruht."} for number in range(40)]
     with FakeLLM(answer) as fake:
         project = small_project(tmp_path / "p", rows, server=fake, kind="ner", labels=("LIFT",))
         open_round(project, 1, batch=40, source=llm_source(project))

@@ -1,4 +1,4 @@
-"""A round's batch: what a strategy wants, a share by lot, within a budget, no two texts nearly the same.
+"""A round's batch: what a strategy wants, a share by lot, within a budget, nearly the same texts last.
 
 The rows are sorted by hash before anything is drawn, so the same texts with the same seed give the same
 batch in whatever order they came.
@@ -49,8 +49,9 @@ def select(
         costs: (texts,), positive: tokens or seconds a text. None: each text costs 1.
         random_share: the part of the budget spent by lot, whatever the strategy, since a model never
             learns about what it is wrongly sure of.
-        near_duplicate: two texts whose features have this cosine or more are never asked together.
-        groups: (texts,), equal numbers for near-duplicates (`corpus.near_duplicates.group`): neither.
+        near_duplicate: two texts whose features have this cosine or more are asked together only where
+            nothing else is left: a round of a few texts would cost a training and a claim of the gate.
+        groups: (texts,), equal numbers for near-duplicates (`corpus.near_duplicates.group`): likewise.
         sought: (texts, labels sought), 0 and up: how likely a text has the label; 0 is not at all. Half of
             what is not drawn by lot goes to the likeliest ones, label by label in turn.
 
@@ -80,6 +81,8 @@ def select(
         batch.fill(lot if strategy == "random" else most_wanted, ranked)
     except MissingSignalError:
         pass
+    batch.fill(lot, budget)
+    batch.reopen()
     batch.fill(lot, budget)
     if not batch.chosen:
         batch.fill(lot, math.inf, most=1)
@@ -111,6 +114,12 @@ class _Batch:
                 return
             tried[found] = True
             self._add(found, budget)
+
+    def reopen(self) -> None:
+        """Let in what is nearly the same as what was chosen."""
+        self.limit, self.groups = math.inf, None
+        self._open = np.ones(self.candidates.count, dtype=np.bool_)
+        self._open[self.chosen] = False
 
     def _add(self, found: IndexArray, budget: float) -> None:
         new: list[int] = []
