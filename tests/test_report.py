@@ -195,3 +195,14 @@ def test_texts_labels_and_names_of_anybody_are_only_shown(tmp_path):
     made = report(project, tmp_path / "r.html")
     found = sound(made.path.read_text(encoding="utf8"))
     assert made.quoted and who in found.shown and label in found.shown and EVIL in found.shown
+
+
+def test_a_project_without_any_approach_is_reported_as_such(tmp_path):
+    rows = feedback(40)
+    project = small_project(tmp_path / "p", rows)
+    ask_blind(project, known=expert(project, rows))
+    answer_with(project, expert(project, rows), 0)
+    evaluate(project)
+    shown = sound(report(project, tmp_path / "r.html").path.read_text(encoding="utf8")).shown
+    assert "No approach could be judged" in shown and "rounds not fixed yet" in shown
+    assert "None" not in shown and "Mistakes" not in shown

@@ -2,7 +2,7 @@
 
 STYLE = """
 :root{--ground:#fff;--ink:#1b1f24;--quiet:#57606a;--rule:#d5dae0;--shade:#f4f6f8;--good:#1a7f42;
---warn:#8a5300;--warnground:#fff6e0;--model:#2f7de1;--llm:#d2571f;--rules:#2a9d63;--forecast:#7a6ff0}
+--warn:#8a5300;--warnground:#fff6e0;--model:#1f66c4;--llm:#d2571f;--rules:#2a9d63;--forecast:#7a6ff0}
 @media (prefers-color-scheme:dark){:root{--ground:#14171b;--ink:#e8eaed;--quiet:#a3acb6;--rule:#3a4149;
 --shade:#1e2329;--good:#5fd08a;--warn:#f2c46d;--warnground:#33280f;--model:#6ea8f2;--llm:#f08a57;
 --rules:#55c48c;--forecast:#a49bff}}
@@ -25,7 +25,8 @@ caption{text-align:left;padding:4px 0}th,td{text-align:left;padding:5px 12px 5px
 border-bottom:1px solid var(--rule)}thead th{color:var(--quiet);font-weight:600}tbody th{font-weight:500}
 .figures th+th,.figures td{text-align:right;padding:5px 0 5px 12px;font-variant-numeric:tabular-nums;
 white-space:nowrap}
-figure{margin:12px 0;break-inside:avoid}figcaption{font-size:.88rem}
+figure{margin:12px 0;break-inside:avoid}figcaption{font-size:.88rem;
+margin-top:6px}
 .bars{display:grid;grid-template-columns:minmax(90px,max-content) minmax(80px,1fr) max-content;gap:8px 12px;
 align-items:center;font-size:.92rem}.bars .name{overflow-wrap:anywhere;max-width:220px}
 .value{font-variant-numeric:tabular-nums}
@@ -53,6 +54,8 @@ max-width:none;margin-bottom:-6px}}
 @media print{:root{--ground:#fff;--ink:#000;--quiet:#444;--rule:#bbb;--shade:#f1f1f1;--good:#14602f;
 --warn:#6b4000;--warnground:#fff6e0;--model:#1f66c4;--llm:#b8430f;--rules:#1d7d4c;--forecast:#5b50d0}
 nav{display:none}main{max-width:none;padding:0}body{font-size:10.5pt}h2{break-after:avoid}
-tr{break-inside:avoid}.wide{overflow:visible}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}
+tr{break-inside:avoid}.wide{overflow:visible}table{font-size:8.5pt}
+.figures th+th,.figures td{padding:4px 0 4px 8px;white-space:normal}
+*{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 @page{margin:16mm 14mm}}
 """

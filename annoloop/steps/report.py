@@ -109,9 +109,10 @@ def _page(project: Project, judged: Mapping[str, Any], figures: Pace, sections: 
     tiles += [("Hours of people", f"{minutes / 60:.1f}")] if minutes else []
     if figures.cost is not None and figures.cost.money is not None:
         tiles.append(("LLM, money", f"{figures.cost.money:,.2f}"))
+    labels = f"{len(section.labels)} label{'s' * (len(section.labels) != 1)}"
     return Page(
         title=section.name,
-        subtitle=f"{section.kind}, {len(section.labels)} labels, language {section.lang}; judged "
+        subtitle=f"{section.kind}, {labels}, language {section.lang}; judged "
         f"{judged['basis']['at'][:16].replace('T', ' ')} UTC on {held_out['texts']:,} held-out texts",
         headline=DECISIONS[verdict["decision"]],
         good=verdict["decision"] in GOOD,
@@ -145,7 +146,7 @@ def _newest(project: Project) -> Round | None:
 
 def _leaderboard(project: Project, judged: Mapping[str, Any]) -> Section:
     name, rows = headline(project.scheme), judged["leaderboard"]
-    head = ("", name, "95 %", "precision", "recall", "macro-F", "words/s", "MB", "cost of 1,000")
+    head = ("approach", name, "95 %", "precision", "recall", "macro-F", "words/s", "MB", "cost of 1,000")
     cells = tuple(_cells(row) for row in rows)
     bars = tuple(
         Bar(row["name"], row["approach"], row["score"], _band(row), f"{row['score']:.3f}")
@@ -154,7 +155,8 @@ def _leaderboard(project: Project, judged: Mapping[str, Any]) -> Section:
     )
     notes = [f"{row['name']}: {row['note']}" for row in rows if row["note"]]
     blocks: list[Block] = [Bars(bars, f"{name} on the held-out texts; the line is the 95 % interval.")]
-    blocks += [Table(head, cells), *(Paragraph(note) for note in (*notes, *judged["notes"]))]
+    blocks = [*blocks, Table(head, cells)] if cells else [Paragraph("No approach could be judged.")]
+    blocks += [Paragraph(note) for note in (*notes, *judged["notes"])]
     return Section("Leaderboard", tuple(blocks))
 
 
@@ -247,13 +249,18 @@ def _provenance(project: Project, judged: Mapping[str, Any]) -> Section:
         ("Held-out texts, hash", basis["held_out_texts"]),
         ("Texts", ", ".join(f"{split.replace('_', '-')} {counts[split]:,}" for split in SPLITS)),
         ("Left out as near-duplicates", f"{store.excluded_count():,}"),
-        ("Gate", f"{store.fact(PLAN_FACT)} rounds, alpha {gate.alpha}, margin {gate.margin}, fixed before"),
+        ("Gate", f"{_gate_rounds(project)}, alpha {gate.alpha}, margin {gate.margin}"),
         ("Wheel", Path(wheel).name if wheel else "none"),
         ("Versions", ", ".join(_versions())),
         ("Machine", f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"),
     ]
     again = Paragraph("Repeat: annoloop evaluate PROJECT, then annoloop report PROJECT.")
     return Section("Where the figures come from", (Facts(tuple(pairs)), again))
+
+
+def _gate_rounds(project: Project) -> str:
+    fixed = project.store.fact(PLAN_FACT)
+    return "rounds not fixed yet" if fixed is None else f"{fixed} rounds, fixed when the first was judged"
 
 
 def _llm(project: Project, judged: Mapping[str, Any]) -> str:

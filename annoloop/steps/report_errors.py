@@ -113,18 +113,20 @@ def _slices(project: Project, approach: ApproachName, read: list[Compared]) -> l
             f"{part.texts:,}",
             "–" if part.score is None else f"{part.score:.3f}",
             "–" if part.interval is None else f"{part.interval[0]:.3f} to {part.interval[1]:.3f}",
-            "behind" if part.behind else "",
+            "behind" if part.behind else "–",
         )
         for part in parts
         if part.texts >= FEWEST_IN_SLICE and part.dimension != "label"
     )
-    return [Table(("part", "texts", "score", "95 %", ""), rows)] if rows else []
+    return [Table(("part", "texts", "score", "95 %", "against all"), rows)] if rows else []
 
 
 def _quote(project: Project, text: WrongText) -> Quote:
     spans = (*text.gold.spans, *text.said.spans)
     cut, start, end = shortened(text.example.text, spans, most=LONGEST)
     lines = [_line(mistake, text.example.text) for mistake in text.mistakes[:SHOWN_TEXTS]]
+    if len(cut) < len(text.example.text):
+        lines.append(("shown", f"characters {start:,} to {end:,} of {len(text.example.text):,}"))
     if text.also_wrong:
         lines.append(("others", f"{text.also_wrong} of the other approaches err here too"))
     return Quote(cut, _within(text.gold, start, end), _within(text.said, start, end), tuple(lines))
