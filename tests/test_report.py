@@ -148,6 +148,9 @@ def test_the_report_tells_all_of_a_judged_project(judged, tmp_path):
     assert made.quoted == text.count("<blockquote>") > 0
     assert str(judged.folder) not in text
     assert [path.name for path in made.path.parent.iterdir()] == ["report.html"]
+    with pytest.raises(AnnoloopError, match="is a folder"):
+        report(judged, tmp_path / "deep")
+    assert [path.name for path in tmp_path.rglob("*")] == ["deep", "report.html"]
 
 
 def test_a_newer_model_makes_the_report_say_so(judged, tmp_path):

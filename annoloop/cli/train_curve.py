@@ -50,7 +50,10 @@ def _show(found: TrainCurve) -> None:
     for count, told in found.ahead[1:]:
         typer.echo(f"{count:>10}   {told.value:>8.3f}   {told.low:.3f} to {told.high:.3f}")
     ceiling = found.forecast.ceiling
-    typer.echo(f"\ntends to {ceiling.value:.3f}, 95 % interval {ceiling.low:.3f} to {ceiling.high:.3f}")
+    if ceiling.high < 1:
+        typer.echo(f"\ntends to {ceiling.value:.3f}, 95 % interval {ceiling.low:.3f} to {ceiling.high:.3f}")
+    else:
+        typer.echo(f"\nno ceiling in sight yet, at least {ceiling.low:.3f}")
     reach, hours = found.advice.reach, found.advice.hours
     if reach is not None:
         typer.echo(f"target   {reach.target:.3f} ({found.target_name}): {reach.outlook.replace('_', ' ')}")

@@ -132,7 +132,9 @@ def forecast(points: Sequence[Point], *, seed: int, samples: int = 1_000) -> For
     a <= 1 and b >= 0 follow in closed form, so that the fit cannot end in a local minimum. Intervals are
     from a bootstrap of the residuals (Efron and Tibshirani 1993, chapter 9), widened by √(m / (m - 3)) for
     the three numbers fitted to m points. They do not know of a curve that is no power law, nor of the
-    error of the texts that all models are scored on.
+    error of the texts that all models are scored on. Where the first labels bring little and later ones
+    more, the forecast is too low: TF-IDF and logistic regression on customer_feedback_de, from the first
+    fifth of the gold, .765 to .789 (three seeds) where all of it gives .825, outside the intervals.
 
     Raises:
         ValueError: a point has no texts, or a score outside 0 to 1.

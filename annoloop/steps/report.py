@@ -52,8 +52,10 @@ def report(project: Project, out: Path) -> Reported:
     The texts it quotes, those with mistakes, are dev texts: held-out ones are never shown.
 
     Raises:
-        AnnoloopError: nothing is judged yet.
+        AnnoloopError: nothing is judged yet, or `out` is a folder.
     """
+    if out.is_dir():
+        raise AnnoloopError(f"{out} is a folder, not a file", hint=f"name a file: -o {out / 'report.html'}")
     judged = project.store.fact(EVALUATION_FACT)
     if judged is None:
         raise AnnoloopError(
