@@ -1,8 +1,8 @@
 """From raw texts to a small, private, fast spaCy model that provably beats the LLM it learned from.
 
 The same words as on the command line: `Project.create` and `Project.open`, then `add`, `status`, `run_loop`,
-`train`, `evaluate`, `compare`, `export`, each with the project first. Names load on first use, so that
-importing annoloop costs nothing.
+`train`, `train_curve`, `evaluate`, `compare`, `report`, `export`, each with the project first. Names load on
+first use, so that importing annoloop costs nothing.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from annoloop.steps.evaluate import evaluate as evaluate
     from annoloop.steps.export import export as export
     from annoloop.steps.predict import predict as predict
+    from annoloop.steps.report import report as report
     from annoloop.steps.status import status as status
     from annoloop.steps.train import train as train
+    from annoloop.steps.train_curve import train_curve as train_curve
     from annoloop.types import Annotation as Annotation
     from annoloop.types import Example as Example
     from annoloop.types import LabelScheme as LabelScheme
@@ -39,8 +41,10 @@ _HOMES = {
     "evaluate": "annoloop.steps.evaluate",
     "export": "annoloop.steps.export",
     "predict": "annoloop.steps.predict",
+    "report": "annoloop.steps.report",
     "status": "annoloop.steps.status",
     "train": "annoloop.steps.train",
+    "train_curve": "annoloop.steps.train_curve",
     "Annotation": "annoloop.types",
     "Example": "annoloop.types",
     "LabelScheme": "annoloop.types",

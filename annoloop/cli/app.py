@@ -16,11 +16,13 @@ from annoloop.cli.export import export
 from annoloop.cli.init import init
 from annoloop.cli.llm import llm_app
 from annoloop.cli.loop import loop
+from annoloop.cli.report import report
 from annoloop.cli.review import review
 from annoloop.cli.rules import rules_app
 from annoloop.cli.settings import settings
 from annoloop.cli.status import status
 from annoloop.cli.train import train
+from annoloop.cli.train_curve import train_curve
 from annoloop.errors import AnnoloopError
 
 app = typer.Typer(
@@ -32,7 +34,20 @@ app = typer.Typer(
     rich_markup_mode=None,
     epilog="Any command takes --debug, which shows the traceback of an error.",
 )
-for command in (init, add, status, review, loop, train, evaluate, export, apply, settings):
+for command in (
+    init,
+    add,
+    status,
+    review,
+    loop,
+    train,
+    train_curve,
+    evaluate,
+    report,
+    export,
+    apply,
+    settings,
+):
     app.command()(command)
 app.add_typer(rules_app, name="rules")
 app.add_typer(llm_app, name="llm")

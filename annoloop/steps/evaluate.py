@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from annoloop.errors import AnnoloopError
 from annoloop.evaluation.gate import GatePlan, gate
 from annoloop.evaluation.leaderboard import megabytes, ordered, throughput, to_json
 from annoloop.evaluation.scores import score, scores_to_json
+from annoloop.hashing import input_hash
 from annoloop.project import Project
 from annoloop.steps.llm import IMPORTED_FACT, ImportedSource, LLMSource, llm_source, why_no_llm
 from annoloop.steps.llm_baseline import baseline_notes
@@ -30,6 +32,8 @@ PLAN_FACT = "gate.rounds"
 WHEEL_FACT = "wheel"
 LEADERBOARD_FACT = "leaderboard"
 """The rows as last judged, so that a page can show them without running a model."""
+EVALUATION_FACT = "evaluation"
+"""The newest evaluation as JSON, with when it was made and on which model and texts: what a report tells."""
 SPEED_TEXTS = 300
 
 
@@ -133,7 +137,7 @@ def evaluate(project: Project, *, on_progress: OnProgress = silent) -> Evaluatio
     verdict = _verdict(project, gold, model, said)
     if suffice is not None and rules_do:
         verdict = GateVerdict("rules_suffice", suffice.reason)
-    return Evaluation(
+    result = Evaluation(
         kind=project.scheme.kind,
         held_out_texts=len(gold),
         assisted=sum(not item.blind for item in gold),
@@ -144,6 +148,18 @@ def evaluate(project: Project, *, on_progress: OnProgress = silent) -> Evaluatio
         notes=tuple(notes),
         wheel=project.store.fact(WHEEL_FACT) if model or rules_do else None,
     )
+    _keep(project, result, gold, model)
+    return result
+
+
+def _keep(project: Project, result: Evaluation, gold: HeldOutGold, model: ModelSource | None) -> None:
+    names = sorted(item.example.input_hash for item in gold)
+    basis = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "model": model.key if model else None,
+        "held_out_texts": input_hash("\n".join(names)),
+    }
+    project.store.set_fact(EVALUATION_FACT, {**result.to_json(), "basis": basis})
 
 
 def _verdict(

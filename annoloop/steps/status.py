@@ -95,9 +95,12 @@ def _next_step(project: Project, gold: Mapping[str, int]) -> str:
 
 def advice(project: Project, result: Evaluation) -> str:
     """What a person would do next, in one line, from how the approaches stand."""
-    rows = {row.approach: row.scores.score for row in result.leaderboard}
-    rules, model = rows.get("rules"), rows.get("model")
-    decision = result.verdict.decision
+    return advice_on(result.verdict.decision, {row.approach: row.scores.score for row in result.leaderboard})
+
+
+def advice_on(decision: str, scores: Mapping[str, float | None]) -> str:
+    """The same from the verdict's decision and the approaches' held-out scores."""
+    rules, model = scores.get("rules"), scores.get("model")
     if decision == "rules_suffice":
         return "install the rules' wheel; annoloop loop PROJECT --despite-rules trains a model all the same"
     if model is None:

@@ -1,0 +1,282 @@
+"""The learning curve of the gold there is: what further labels would bring, before they are made."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from annoloop.errors import TrainingError
+from annoloop.evaluation.forecast import Advice, Forecast, Point, Range, advise, forecast
+from annoloop.evaluation.leaderboard import headline
+from annoloop.evaluation.scores import score
+from annoloop.project import Project
+from annoloop.steps.compare import compare
+from annoloop.steps.pace import pace
+from annoloop.steps.progress import OnProgress, silent
+from annoloop.steps.sources import rules_source
+from annoloop.steps.train import fingerprint, require_gold
+from annoloop.types import DevGold, Gold, PoolGold, Scores
+
+CURVE_FACT = "train_curve"
+"""What is trained so far, kept after each model, so that a stopped run goes on."""
+
+SIZES = 7
+SHUFFLES = 2
+SMALLEST_SHARE = 1 / 6
+"""Where the curve begins: the plateau of the first few labels says nothing about the last ones."""
+
+FEWEST_TEXTS = 30
+
+
+@dataclass(frozen=True)
+class TrainCurve:
+    """Dev scores of one recipe over shuffled parts of the pool gold, and what follows from them.
+
+    `scores` are those of all gold. `target_name` says what has the score to pass: the LLM or the setting.
+    `current` is False where gold or settings have changed since.
+    """
+
+    recipe: str
+    headline: str
+    points: tuple[Point, ...]
+    forecast: Forecast
+    advice: Advice
+    target_name: str
+    scores: Scores
+    current: bool = True
+
+    @property
+    def ahead(self) -> tuple[tuple[int, Range], ...]:
+        """The score forecast for all gold, half as much more, and twice, three and four times as much."""
+        seen = self.forecast.seen
+        texts = [seen, seen * 3 // 2, 2 * seen, 3 * seen, 4 * seen]
+        return tuple((count, self.forecast.at(count)) for count in texts)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, as `--json` prints them."""
+        advice, reach = self.advice, self.advice.reach
+        return {
+            "recipe": self.recipe,
+            "headline": self.headline,
+            "points": [point._asdict() for point in self.points],
+            "ceiling": self.forecast.ceiling._asdict(),
+            "forecast": [{"gold_texts": count, **told._asdict()} for count, told in self.ahead],
+            "target": None
+            if reach is None
+            else {
+                "name": self.target_name,
+                "score": reach.target,
+                "outlook": reach.outlook,
+                "gold_texts": reach.texts,
+                "interval": [reach.low, reach.high],
+                "hours": advice.hours,
+            },
+            "advice": advice.advised,
+            "reason": advice.reason,
+            "gain": advice.gain._asdict(),
+            "current": self.current,
+        }
+
+
+def train_curve(
+    project: Project, *, target: float | None = None, on_progress: OnProgress = silent
+) -> TrainCurve:
+    """Train the project's recipe on `SIZES` parts of the pool gold, shuffled `SHUFFLES` times; score on dev.
+
+    Held-out texts are not looked at. Each score is kept, so that a stopped run goes on where it was, and
+    only new gold or settings begin anew. `target` is the score to pass; None: the LLM's on dev, where it has
+    read the dev texts, else the setting [rules] target. The recipe is that of the newest model, else the one
+    that dev chooses on all gold.
+
+    Raises:
+        TrainingError: there is too little gold to draw a curve.
+    """
+    pool = PoolGold(tuple(gold for gold in project.pool_gold() if gold.complete))
+    dev = project.dev_gold()
+    require_gold(project, pool, dev)
+    if len(pool) < FEWEST_TEXTS:
+        raise TrainingError(
+            f"{project.folder}: {len(pool)} texts with gold are too few for a learning curve",
+            hint=f"label at least {FEWEST_TEXTS - len(pool)} more: annoloop review PROJECT",
+        )
+    runs = _Runs(project, pool, dev, on_progress)
+    runs.complete()
+    found = _curve(project, runs.kept, target, current=True)
+    if found is None:
+        raise TrainingError(
+            f"{project.folder}: too few parts of the gold have something to learn from for a curve",
+            hint="label more texts, or texts in which the rules or the LLM find something",
+        )
+    return found
+
+
+def kept_curve(project: Project) -> TrainCurve | None:
+    """The curve that was trained last, finished or far enough; None before. Nothing is trained."""
+    kept = project.store.fact(CURVE_FACT)
+    if not kept:
+        return None
+    named = _name(project, project.pool_gold(), project.dev_gold(), kept["recipe"])
+    return _curve(project, kept, None, current=named == kept["key"])
+
+
+def rounds_forecast(project: Project) -> Forecast | None:
+    """The forecast from the rounds' own models; None with too few rounds.
+
+    Their texts were chosen, not drawn, and so each round adds more than as many texts at random would.
+    """
+    curve = pace(project).curve
+    points = [Point(p.gold_texts, p.score) for p in curve.points if p.gold_texts] if curve else []
+    return forecast(points, seed=project.settings.training.seed)
+
+
+class _Runs:
+    """The models of the curve: which there are to train, and the scores of those that are."""
+
+    def __init__(self, project: Project, pool: PoolGold, dev: DevGold, on_progress: OnProgress) -> None:
+        self.project, self.pool, self.dev, self.on_progress = project, pool, dev, on_progress
+        self.seed = project.settings.training.seed
+        rules = rules_source(project)
+        self.patterns = (rules.rules.token_patterns() or None) if rules else None
+        self.wanted = list(_wanted(len(pool)))
+        self.kept = self._begun()
+
+    def _begun(self) -> dict[str, Any]:
+        kept: dict[str, Any] | None = self.project.store.fact(CURVE_FACT)
+        if kept and kept["key"] == _name(self.project, self.pool, self.dev, kept["recipe"]):
+            return kept
+        recipe = self._recipe()
+        key = _name(self.project, self.pool, self.dev, recipe) if recipe else None
+        return {"key": key, "recipe": recipe, "runs": {}, "all": None}
+
+    def _recipe(self) -> str | None:
+        """The newest model's, or the only one there is to choose; None lets dev choose."""
+        trained = [record.recipe for record in self.project.store.rounds() if record.recipe]
+        named = self.project.settings.training.recipes
+        if trained:
+            return trained[-1]
+        return named[0] if len(named) == 1 and named[0] != "auto" else None
+
+    def complete(self) -> None:
+        """Train what is missing, all gold first: it says which recipe."""
+        with tempfile.TemporaryDirectory(prefix="annoloop-curve-") as folder:
+            for number, (shuffle, size) in enumerate(self.wanted):
+                name = f"{shuffle}:{size}"
+                if name not in self.kept["runs"]:
+                    self._run(name, self._part(shuffle, size), Path(folder) / str(number), number)
+        self.on_progress("learning curve", len(self.wanted), len(self.wanted))
+
+    def _part(self, shuffle: int, size: int) -> PoolGold:
+        items = sorted(self.pool, key=lambda gold: gold.example.input_hash)
+        random.Random(f"curve:{self.seed}:{shuffle}").shuffle(items)
+        return PoolGold(tuple(items[:size]))
+
+    def _run(self, name: str, part: PoolGold, out: Path, number: int) -> None:
+        def told(_what: str, _done: int, _total: int) -> None:
+            self.on_progress(f"learning curve: {len(part)} texts", number, len(self.wanted))
+
+        told("", 0, 0)
+        scores = self._score(part, out, told)
+        if scores is not None and len(part) == len(self.pool):
+            self.kept["all"] = _to_json(scores)
+        self.kept["runs"][name] = None if scores is None else scores.score
+        self.project.store.set_fact(CURVE_FACT, self.kept)
+
+    def _score(self, part: PoolGold, out: Path, told: OnProgress) -> Scores | None:
+        """None where the part holds nothing to learn from, which is no failure of the whole."""
+        if not _learnable(part, exclusive=self.project.scheme.is_exclusive):
+            return None
+        from annoloop.training.train import train
+
+        recipe = self.kept["recipe"]
+        configured = self.project.settings.training.recipes
+        trained = train(
+            part,
+            self.dev,
+            scheme=self.project.scheme,
+            lang=self.project.settings.project.lang,
+            seed=self.seed,
+            out=out,
+            recipes=[recipe] if recipe else None if configured == ("auto",) else configured,
+            patterns=self.patterns,
+            on_progress=told,
+        )
+        if recipe is None:
+            self.kept["recipe"] = trained.recipe
+            self.kept["key"] = _name(self.project, self.pool, self.dev, trained.recipe)
+        said = {text: one.annotation for text, one in trained.dev_said.items()}
+        return score(self.project.scheme, list(self.dev), said, seed=self.seed)
+
+
+def _wanted(texts: int) -> Iterator[tuple[int, int]]:
+    """(shuffle, size) of every model: all gold once, then the largest parts first."""
+    step = SMALLEST_SHARE ** (1 / (SIZES - 1))
+    yield 0, texts
+    for place in range(1, SIZES):
+        yield from ((shuffle, round(texts * step**place)) for shuffle in range(SHUFFLES))
+
+
+def _name(project: Project, pool: PoolGold, dev: DevGold, recipe: str | None) -> str:
+    complete = PoolGold(tuple(gold for gold in pool if gold.complete))
+    return f"{fingerprint(project, complete, dev)}:{recipe}"
+
+
+def _learnable(part: PoolGold, *, exclusive: bool) -> bool:
+    said: set[Any] = {_first(gold) for gold in part} - {None}
+    return len(said) > 1 if exclusive else bool(said)
+
+
+def _first(gold: Gold) -> Any:
+    parts = (*gold.annotation.labels, *gold.annotation.spans)
+    return parts[0] if parts else None
+
+
+def _curve(
+    project: Project, kept: Mapping[str, Any], target: float | None, *, current: bool
+) -> TrainCurve | None:
+    runs = {name: value for name, value in kept["runs"].items() if value is not None}
+    points = tuple(sorted(Point(int(name.partition(":")[2]), value) for name, value in runs.items()))
+    seed = project.settings.training.seed
+    found = forecast(points, seed=seed)
+    if found is None or kept["all"] is None:
+        return None
+    scores = _from_json(kept["all"])
+    name, aim = ("the given target", target) if target is not None else _aim(project)
+    low, high = scores.interval or (None, None)
+    advice = advise(
+        found,
+        target=aim,
+        round_texts=project.settings.selection.batch,
+        # Both models err on the same texts: of their difference this is an upper guess.
+        standard_error=None if low is None or high is None else (high - low) / (2 * 1.96),
+        seconds_a_text=_seconds_a_text(project),
+    )
+    return TrainCurve(kept["recipe"], headline(project.scheme), points, found, advice, name, scores, current)
+
+
+def _aim(project: Project) -> tuple[str, float]:
+    for approach in compare(project).approaches:
+        value = approach.scores.score if approach.scores and not approach.missing else None
+        if approach.approach == "llm" and value is not None:
+            return approach.name, value
+    return "the setting [rules] target", project.settings.rules.target
+
+
+def _seconds_a_text(project: Project) -> float | None:
+    """Of the people whose pace is known, over all their texts."""
+    known = [person for person in pace(project).people if person.texts_per_hour]
+    texts = sum(person.texts for person in known)
+    return 60 * sum(person.minutes for person in known) / texts if texts else None
+
+
+def _to_json(scores: Scores) -> dict[str, Any]:
+    return {"texts": scores.texts, "score": scores.score, "interval": scores.interval}
+
+
+def _from_json(kept: Mapping[str, Any]) -> Scores:
+    low_high = kept["interval"]
+    interval = (float(low_high[0]), float(low_high[1])) if low_high else None
+    return Scores(kept["texts"], kept["score"], None, None, None, interval)
