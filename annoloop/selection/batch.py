@@ -49,8 +49,8 @@ def select(
         costs: (texts,), positive: tokens or seconds a text. None: each text costs 1.
         random_share: the part of the budget spent by lot, whatever the strategy, since a model never
             learns about what it is wrongly sure of.
-        near_duplicate: two texts whose features have this cosine or more are asked together only where
-            nothing else is left: a round of a few texts would cost a training and a claim of the gate.
+        near_duplicate: texts whose features have this cosine or more share a batch only where nothing else
+            is left: a round of a few texts would cost a training and a claim of the gate.
         groups: (texts,), equal numbers for near-duplicates (`corpus.near_duplicates.group`): likewise.
         sought: (texts, labels sought), 0 and up: how likely a text has the label; 0 is not at all. Half of
             what is not drawn by lot goes to the likeliest ones, label by label in turn.
@@ -64,8 +64,7 @@ def select(
     places = np.argsort(rng.permutation(len(order)))
     batch = _Batch(candidates.take(order), None if costs is None else costs[order], near_duplicate)
     batch.groups = None if groups is None else groups[order]
-    by_lot = random_share * budget if costs is not None else round(random_share * budget)
-    ranked = budget - by_lot
+    ranked = budget - (random_share * budget if costs is not None else round(random_share * budget))
 
     def lot(rows: IndexArray, n: int) -> IndexArray:
         return rows[lowest(places[rows], n)]
@@ -75,9 +74,8 @@ def select(
 
     try:
         if sought is not None and sought.shape[1]:
-            batch.fill(
-                _seeking(sought[order]), SOUGHT * ranked if costs is not None else round(SOUGHT * ranked)
-            )
+            part = SOUGHT * ranked
+            batch.fill(_seeking(sought[order]), part if costs is not None else round(part))
         batch.fill(lot if strategy == "random" else most_wanted, ranked)
     except MissingSignalError:
         pass
