@@ -58,8 +58,7 @@ def select(
     Raises:
         AnnoloopError: there is no such strategy, or one of a package failed.
     """
-    order = np.argsort(np.asarray(hashes, dtype=str), kind="stable")
-    wanted = strategy_named(strategy)
+    wanted, order = strategy_named(strategy), np.argsort(np.asarray(hashes, dtype=str), kind="stable")
     # Chance is drawn first: what goes by lot does not depend on the strategy.
     places = np.argsort(rng.permutation(len(order)))
     batch = _Batch(candidates.take(order), None if costs is None else costs[order], near_duplicate)
