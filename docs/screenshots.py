@@ -31,7 +31,7 @@ FASHION = ROOT / "projects" / "fashion_brands"
 GOLD = [FASHION / "assets" / f"{name}.jsonl" for name in ("train", "dev", "test")]
 PEOPLE = ("anna@example.org", "ben@example.org", "chloé@example.org")
 DAY = 86_400_000_000
-PAGES = ("adjudicate", "progress", "compare", "rules", "texts", "start")
+PAGES = ("adjudicate", "progress", "compare", "rules", "texts", "tournament", "start")
 
 
 def annoloop(*arguments: object) -> None:
@@ -54,6 +54,10 @@ def make_project(folder: Path) -> None:
     oracle = Oracle.load(*GOLD, scheme=project.scheme, lang=project.settings.project.lang)
     answer_as_people(project, oracle)
     project.store.close()
+    variant = folder / "quotes.cfg"
+    variant.write_text("[llm.task]\nclosed_quotes = true\n", encoding="utf8")
+    annoloop("llm", "compare", folder, variant, "--pool", 12)
+    annoloop("rules", "suggest", folder)
 
 
 def answer_as_people(project: Project, oracle: Oracle) -> None:
