@@ -267,7 +267,8 @@ def _span(estimate: Estimate, say: Say, lang: Lang) -> str:
         return say("too_little")
     low, high = estimate.minutes
     if high < 90:
-        return f"{low:.0f}–{max(high, 1):.0f} min"
+        least, most = f"{max(low, 1):.0f}", f"{max(high, 1):.0f}"
+        return f"{most} min" if least == most else f"{least}–{most} min"
     return f"{decimal(low / 60, lang, 1)}–{decimal(high / 60, lang, 1)} h"
 
 
