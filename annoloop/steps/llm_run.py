@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
@@ -79,11 +78,6 @@ class Asked:
     cost: float | None
     left: int = 0
     stopped: str = ""
-
-    @property
-    def by_status(self) -> Mapping[str, int]:
-        """How many texts failed in which way."""
-        return Counter(failure.status for failure in self.failed)
 
 
 def own_source(project: Project) -> LLMSource:
