@@ -11,13 +11,13 @@ from typing import Any, Literal, Protocol
 from annoloop.errors import LLMError
 from annoloop.types import Annotation, LLMCall
 
-Status = Literal["ok", "refusal", "malformed", "failed", "budget", "not_sent", "quota", "replay_miss"]
+Status = Literal["ok", "refusal", "malformed", "failed", "budget", "not_sent"]
 Message = Mapping[str, str]
 
 PAID: tuple[Status, ...] = ("ok", "refusal", "malformed")
 """Statuses of answers that came and may have cost something: they are kept and never asked for again."""
 
-UNASKED: tuple[Status, ...] = ("budget", "not_sent", "quota", "replay_miss")
+UNASKED: tuple[Status, ...] = ("budget", "not_sent")
 """Statuses of texts that nobody was asked about: no failures, and nothing to keep."""
 
 

@@ -312,6 +312,7 @@ def _pinned_transport(
 ) -> Any:
     httpx = _httpx()
     limits = httpx.Limits(max_connections=workers + 4, max_keepalive_connections=workers + 4)
+    allowed = {name.encode() for name in SENT_HEADERS if send_key or name != "authorization"}
 
     class PinnedTransport(httpx.HTTPTransport):  # type: ignore[misc, name-defined]
         """Connects to the addresses that were checked, under the host's name (Host, TLS)."""
@@ -319,10 +320,10 @@ def _pinned_transport(
         def handle_request(self, request: Any) -> Any:
             if request.url.host.strip("[]") != endpoint.host or _port(request.url) != endpoint.port:
                 raise httpx.ConnectError(f"{request.url.host} is not the checked host {endpoint.host}")
-            for name in [n for n in request.headers if n.lower() not in SENT_HEADERS]:
-                del request.headers[name]
-            if not send_key:
-                request.headers.pop("authorization", None)
+            # Anew, not one by one deleted: that took a twentieth of a call's time.
+            request.headers = httpx.Headers(
+                [(name, value) for name, value in request.headers.raw if name.lower() in allowed]
+            )
             request.extensions = {**request.extensions, "sni_hostname": endpoint.host}
             watch = _Watch(request, endpoint, on_send) if on_send is not None else None
             response = _first_that_connects(super().handle_request, request, endpoint, httpx.ConnectError)

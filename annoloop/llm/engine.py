@@ -5,8 +5,8 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from annoloop.errors import AnnoloopError
@@ -20,12 +20,21 @@ GRACE = 5.0
 """Seconds that questions under way get to be answered, and kept, when the run ends early."""
 
 
-class _Pool(Generic[T]):
-    """Daemon threads that ask, and one that keeps: one that hangs does not keep the program from ending.
+class _Made(Generic[T]):
+    """What came of a question, and whether it is settled: kept, or found to be an error."""
 
-    No more questions than `workers` are under way or answered and not yet on the disk: so many answers at
-    the most are paid and lost where the process is killed. The one that keeps takes all that are ready at a
-    time, so that many are kept for the price of one.
+    __slots__ = ("answer", "item", "settled")
+
+    def __init__(self, item: T, answer: Answer | BaseException | None) -> None:
+        self.item, self.answer, self.settled = item, answer, False
+
+
+class _Pool(Generic[T]):
+    """Daemon threads that ask and keep: one that hangs does not keep the program from ending.
+
+    A thread asks its next question when its last answer is on the disk: no more than `workers` answers are
+    paid and lost where the process is killed. Whoever keeps takes all that are ready, so that many are kept
+    for the price of one where keeping is slow.
     """
 
     def __init__(
@@ -39,20 +48,18 @@ class _Pool(Generic[T]):
         self.keep = keep
         self.stop = stop
         self.questions: queue.SimpleQueue[tuple[T, Prompt] | None] = queue.SimpleQueue()
-        self.made: queue.SimpleQueue[tuple[T, Answer | BaseException | None] | None] = queue.SimpleQueue()
+        self.made: deque[_Made[T]] = deque()
         self.answers: queue.SimpleQueue[tuple[T, Answer | BaseException | None]] = queue.SimpleQueue()
-        self.room = threading.Semaphore(workers)
+        self.keeping = threading.Lock()
         self.threads = [
             threading.Thread(target=self._work, name=f"annoloop-llm-{n}", daemon=True) for n in range(workers)
         ]
-        self.keeper = threading.Thread(target=self._keep, name="annoloop-llm-keeper", daemon=True)
-        for thread in (*self.threads, self.keeper):
+        for thread in self.threads:
             thread.start()
 
     def _work(self) -> None:
         while (question := self.questions.get()) is not None:
             item, prompt = question
-            self.room.acquire()
             answer: Answer | BaseException | None = None
             if not self.stop.is_set():
                 try:
@@ -60,25 +67,25 @@ class _Pool(Generic[T]):
                 except BaseException as error:
                     self.stop.set()
                     answer = error
-            self.made.put((item, answer))
+            made = _Made(item, answer)
+            self.made.append(made)
+            with self.keeping:
+                # Whoever kept before may have taken this one along.
+                if not made.settled:
+                    self._keep()
 
     def _keep(self) -> None:
-        more = True
-        while more:
-            ready = [self.made.get()]
-            with suppress(queue.Empty):
-                while True:
-                    ready.append(self.made.get_nowait())
-            more = None not in ready
-            made = [one for one in ready if one is not None]
-            try:
-                self.keep([(item, answer) for item, answer in made if isinstance(answer, Answer)])
-            except BaseException as error:
-                self.stop.set()
-                made = [(item, error) for item, _ in made]
-            for one in made:
-                self.room.release()
-                self.answers.put(one)
+        """Keep all that are ready; the caller holds `keeping`."""
+        ready = [self.made.popleft() for _ in range(len(self.made))]
+        try:
+            self.keep([(one.item, one.answer) for one in ready if isinstance(one.answer, Answer)])
+        except BaseException as error:
+            self.stop.set()
+            for one in ready:
+                one.answer = error
+        for one in ready:
+            one.settled = True
+            self.answers.put((one.item, one.answer))
 
     def end(self, seconds: float) -> bool:
         """Begin nothing new, wait for what is under way; False where something still is."""
@@ -89,8 +96,8 @@ class _Pool(Generic[T]):
         for thread in self.threads:
             thread.join(max(deadline - time.monotonic(), 0.0))
         # What has come is kept, however long that takes.
-        self.made.put(None)
-        self.keeper.join()
+        with self.keeping:
+            self._keep()
         return not any(thread.is_alive() for thread in self.threads)
 
 

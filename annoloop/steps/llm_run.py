@@ -13,6 +13,7 @@ from annoloop.steps.llm import LLMSource, llm_source, why_no_llm
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import ANSWERED_WRONGLY, ask_source
 from annoloop.steps.spending import budget_of
+from annoloop.store.gold import gold_from_answers
 from annoloop.types import Annotation, Example, Split
 
 AskedSplit = Literal["pool", "dev"]
@@ -232,22 +233,24 @@ def _ask(
     on_progress: OnProgress,
 ) -> Asked:
     stopped = ""
+    said: Mapping[str, Annotation] = {}
     try:
-        ask_source(project, source, wanted, anew=anew, on_progress=on_progress)
+        said = ask_source(project, source, wanted, anew=anew, on_progress=on_progress)
     except LLMError as error:
         # A run that its limit ends has an outcome; one that the server ends has an error.
         if not budget_of(project).exhausted:
             raise
         stopped = error.message
-    kept = project.store.predictions(source.key, hashes=[example.input_hash for example in wanted])
+    rest = [example.input_hash for example in wanted if example.input_hash not in said]
+    kept = project.store.predictions(source.key, hashes=rest)
     spent = project.store.spend_in_all(run=source.run)
     return Asked(
-        answered=known + sum(annotation is not None for annotation, _ in kept.values()),
+        answered=known + len(said) + sum(annotation is not None for annotation, _ in kept.values()),
         known=known,
         failed=_failures(kept, wanted),
         calls=spent.calls,
         cost=None if spent.unpriced else spent.cost or 0.0,
-        left=len(wanted) - len(kept) if stopped else 0,
+        left=len(rest) - len(kept) if stopped else 0,
         stopped=stopped,
     )
 
@@ -265,10 +268,11 @@ def _chosen(project: Project, source: LLMSource, split: AskedSplit, limit: int |
     """Unlabelled texts first, by their hashes; without those shown as examples, which know their answer."""
     shown = {input_hash(row.text) for row in source.few_shot}
     every = [eg for eg in project.store.examples(split=split) if eg.input_hash not in shown]
-    gold = project.pool_gold() if split == "pool" else project.dev_gold()
-    labelled = {item.example.input_hash for item in gold}
+    hashes = [eg.input_hash for eg in every]
+    answers = project.store.answers_in_force(hashes=hashes)
+    labelled = {gold.example.input_hash for gold in gold_from_answers(every, answers, project.scheme)}
     every.sort(key=lambda eg: (eg.input_hash in labelled, eg.input_hash))
-    kept = project.store.predictions(source.key, hashes=[eg.input_hash for eg in every])
+    kept = project.store.predictions(source.key, hashes=hashes)
     said = {name for name, (annotation, _) in kept.items() if annotation is not None}
     wrong = {name for name, (_, detail) in kept.items() if detail.get("status") in ANSWERED_WRONGLY}
     wanted = [eg for eg in every if eg.input_hash not in said and eg.input_hash not in wrong]

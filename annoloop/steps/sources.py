@@ -20,7 +20,7 @@ Said = tuple[Example, Annotation | None, Mapping[str, Any]]
 KEEP_EVERY = 100
 ANSWERED_WRONGLY = ("malformed", "refusal")
 """What an LLM said that is no annotation: its own mistake, so it is not asked again."""
-UNASKED = ("budget", "not_sent", "quota", "replay_miss")
+UNASKED = ("budget", "not_sent")
 """Why an LLM was not asked about a text: no failure of either."""
 
 
