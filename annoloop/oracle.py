@@ -54,7 +54,7 @@ class Oracle:
         """
         warnings: list[str] = []
         columns = (text_column, label_column)
-        gold = [item for path in paths for item in _labelled(path, scheme, lang, columns, warnings)]
+        gold = [item for path in paths for item in read_gold(path, scheme, lang, columns, warnings)]
         if not gold:
             named = ", ".join(str(path) for path in paths)
             raise FormatError(f"{named}: not one labelled text", hint="an oracle needs a file of gold labels")
@@ -106,10 +106,16 @@ def _parts(annotation: Annotation) -> set[Span | str]:
     return {*annotation.labels, *annotation.spans}
 
 
-def _labelled(
+def read_gold(
     path: Path, scheme: LabelScheme, lang: str, columns: tuple[str | None, str | None], warnings: list[str]
 ) -> Iterator[tuple[str, Annotation]]:
-    """Text and labels of every row that has labels; what is odd goes to `warnings`."""
+    """Text and labels of every row that has labels; what is odd goes to `warnings`.
+
+    `columns` are those of the texts and the categories, for CSV and TSV; None: found by their names.
+
+    Raises:
+        FormatError: a line cannot be read.
+    """
     import spacy
 
     from annoloop.corpus.read import BadRow, read_rows

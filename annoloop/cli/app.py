@@ -20,6 +20,7 @@ from annoloop.cli.report import report
 from annoloop.cli.review import review
 from annoloop.cli.rules import rules_app
 from annoloop.cli.settings import settings
+from annoloop.cli.simulate import simulate
 from annoloop.cli.status import status
 from annoloop.cli.train import train
 from annoloop.cli.train_curve import train_curve
@@ -42,6 +43,7 @@ for command in (
     loop,
     train,
     train_curve,
+    simulate,
     evaluate,
     report,
     export,

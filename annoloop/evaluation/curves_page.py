@@ -1,0 +1,177 @@
+"""Learning curves of several strategies as one HTML file: no script, nothing loaded, light and dark."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from annoloop.evaluation.learning_curves import Compared
+from annoloop.evaluation.report_style import STYLE
+
+_WIDTH, _HEIGHT = 640.0, 380.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 48.0, 14.0, 12.0, 44.0
+_DASHES = ("", "7 4", "2 4", "10 4 2 4")
+"""Lines of equal colour differ by their dashes."""
+
+_COLOURS = """
+svg{max-width:720px}
+:root{--s0:#57606a;--s1:#1f66c4;--s2:#c2410c;--s3:#1a7f42;--s4:#8b3fb0;--s5:#9a6700;--s6:#0e7c86}
+@media (prefers-color-scheme:dark){:root{--s0:#a3acb6;--s1:#6ea8f2;--s2:#f08a57;--s3:#5fd08a;--s4:#c792ea;
+--s5:#e3b341;--s6:#56c8d3}}
+@media print{:root{--s0:#444;--s1:#1f66c4;--s2:#b8430f;--s3:#14602f;--s4:#7a2f9e;--s5:#7a5200;--s6:#0b646c}}
+"""
+_SERIES = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One strategy's mean scores (0 to 1) over what was spent."""
+
+    name: str
+    points: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Lines over each other, and the table of their comparison."""
+
+    title: str
+    x: str
+    y: str
+    lines: tuple[Line, ...]
+    rows: tuple[Compared, ...]
+
+
+HEAD = ("strategy", "area", "last", "macro-F", "to random's last", "saved", "95 %", "area less random's", "p")
+
+
+def render_curves(title: str, about: str, charts: Sequence[Chart]) -> str:
+    """One HTML document: for each chart its picture and its table."""
+    body = "".join(
+        f"<section><h2>{html.escape(chart.title)}</h2><figure>{_svg(chart)}</figure>{_table(chart)}</section>"
+        for chart in charts
+    )
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
+        "style-src 'unsafe-inline'\">"
+        f'<meta name="color-scheme" content="light dark"><title>{html.escape(title)}</title>'
+        f"<style>{STYLE}{_COLOURS}</style></head><body><main><header><h1>{html.escape(title)}</h1>"
+        f'<p class="quiet">{html.escape(about)}</p></header>{body}</main></body></html>\n'
+    )
+
+
+def cells(row: Compared) -> tuple[str, ...]:
+    """A comparison as the words under `HEAD`; "–" where there is nothing to say."""
+    low, high = row.saved_interval or (None, None)
+    reached = row.to_last is not None
+    return (
+        row.name,
+        f"{row.area:.3f}",
+        f"{row.last:.3f}",
+        f"{row.macro_f:.3f}",
+        f"{row.to_last:,.0f}" if row.to_last is not None else "not reached",
+        f"{row.saved:.0%}" if row.saved is not None else "–",
+        f"{_share(low)} to {_share(high)}" if row.saved_interval and (reached or high is not None) else "–",
+        _difference(row),
+        "–" if row.p_holm is None else f"{row.p_holm:.3f}",
+    )
+
+
+def _share(value: float | None) -> str:
+    return "not reached" if value is None else f"{value:.0%}"
+
+
+def _difference(row: Compared) -> str:
+    if row.p is None and row.difference == 0:
+        return "–"
+    interval = f" ({row.interval[0]:+.3f} to {row.interval[1]:+.3f})" if row.interval else ""
+    return f"{row.difference:+.3f}{interval}"
+
+
+def _table(chart: Chart) -> str:
+    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in HEAD)
+    rows = ""
+    for row in chart.rows:
+        first, *rest = (html.escape(cell) for cell in cells(row))
+        rows += f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in rest)}</tr>'
+    return (
+        f'<div class="wide" tabindex="0" role="region" aria-label="{html.escape(chart.title)}">'
+        f'<table class="figures"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    )
+
+
+def _svg(chart: Chart) -> str:
+    axes = _Axes(chart.lines)
+    lines = "".join(_line(axes, place, line) for place, line in enumerate(chart.lines))
+    keys = "".join(
+        f'<li><svg viewBox="0 0 28 10" style="display:inline-block;width:28px;margin-right:6px">'
+        f'<path d="M0 5H28" {_stroke(place)}/></svg>{html.escape(line.name)}</li>'
+        for place, line in enumerate(chart.lines)
+    )
+    label = html.escape(f"{chart.y} over {chart.x}")
+    return (
+        f'<svg viewBox="0 0 {_WIDTH:.0f} {_HEIGHT:.0f}" role="img" aria-label="{label}">'
+        f'{"".join(_grid(axes, chart))}{lines}</svg><ul class="legend">{keys}</ul>'
+    )
+
+
+class _Axes:
+    """From values to places: costs from 0, scores over what there is to see."""
+
+    def __init__(self, lines: Sequence[Line]) -> None:
+        points = [point for line in lines for point in line.points]
+        self.most = max(x for x, _ in points) * 1.02
+        scores = [y for _, y in points]
+        self.step = _step(max(max(scores) - min(scores), 0.02), 5)
+        self.low = max(math.floor(min(scores) / self.step) * self.step, 0.0)
+        self.high = math.ceil(max(scores) / self.step - 1e-9) * self.step
+        if self.high <= self.low:
+            self.high = self.low + self.step
+
+    def x(self, cost: float) -> float:
+        return _LEFT + cost / self.most * (_WIDTH - _LEFT - _RIGHT)
+
+    def y(self, score: float) -> float:
+        return _HEIGHT - _BOTTOM - (score - self.low) / (self.high - self.low) * (_HEIGHT - _TOP - _BOTTOM)
+
+
+def _step(width: float, most: int) -> float:
+    """A round step that divides the width into at most so many parts and a half."""
+    power = 10.0 ** math.floor(math.log10(width / most))
+    return next((s * power for s in (1, 2, 5) if s * power * most >= width - 1e-12), 10 * power)
+
+
+def _grid(axes: _Axes, chart: Chart) -> Iterator[str]:
+    digits = max(1, -math.floor(math.log10(axes.step) + 1e-9))
+    for number in range(round((axes.high - axes.low) / axes.step) + 1):
+        value = axes.low + number * axes.step
+        y = axes.y(value)
+        yield f'<path class="grid" d="M{_LEFT} {y:.1f}H{_WIDTH - _RIGHT}"/>'
+        yield f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.{digits}f}</text>'
+    step = _step(axes.most, 6)
+    for number in range(int(axes.most / step) + 1):
+        place = f'x="{axes.x(number * step):.1f}" y="{_HEIGHT - _BOTTOM + 16}"'
+        yield f'<text {place} text-anchor="middle">{number * step:,.0f}</text>'
+    yield f'<text x="{_WIDTH - _RIGHT}" y="{_HEIGHT - 6}" text-anchor="end">{html.escape(chart.x)}</text>'
+    middle = (_HEIGHT - _BOTTOM + _TOP) / 2
+    turned = f'transform="rotate(-90 12 {middle})"'
+    yield f'<text x="12" y="{middle}" text-anchor="middle" {turned}>{html.escape(chart.y)}</text>'
+
+
+def _line(axes: _Axes, place: int, line: Line) -> str:
+    points = " ".join(f"{axes.x(x):.1f},{axes.y(y):.1f}" for x, y in line.points)
+    if len(line.points) == 1:
+        x, y = line.points[0]
+        colour = f'style="fill:var(--s{place % _SERIES})"'
+        return f'<circle cx="{axes.x(x):.1f}" cy="{axes.y(y):.1f}" r="3.5" {colour}/>'
+    return f'<polyline points="{points}" {_stroke(place)}><title>{html.escape(line.name)}</title></polyline>'
+
+
+def _stroke(place: int) -> str:
+    dashes = _DASHES[place // _SERIES % len(_DASHES)]
+    dashed = f";stroke-dasharray:{dashes}" if dashes else ""
+    return f'style="fill:none;stroke-width:2;stroke:var(--s{place % _SERIES}){dashed}"'

@@ -1,0 +1,290 @@
+"""Strategies and recipes compared on one's own finished gold: simulated projects, as often as it takes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from annoloop.errors import AnnoloopError, TrainingError
+from annoloop.evaluation.curves_page import Chart, Line, render_curves
+from annoloop.evaluation.leaderboard import headline
+from annoloop.evaluation.learning_curves import (
+    UNITS,
+    Compared,
+    Curve,
+    LearningPoint,
+    Unit,
+    compare,
+    mean_curve,
+)
+from annoloop.hashing import input_hash
+from annoloop.project import Project
+from annoloop.selection.costs import token_counts
+from annoloop.steps.progress import OnProgress, silent
+from annoloop.steps.simulated_models import QUICK
+from annoloop.steps.simulated_run import Plan, require_strategy
+from annoloop.steps.simulated_runs import Ground, run_all
+from annoloop.training.recipe import load_recipe
+from annoloop.types import Example, Gold
+
+BASELINE = "random"
+ROUNDS = 10
+FEWEST_TEXTS = 40
+"""Fewer texts to choose from, or fewer than half of it to judge by, show nothing."""
+
+MOST_ASKED = 0.6
+"""The share of the pool that a simulation asks at most: of the last texts all strategies ask the same."""
+
+FOLDER = "simulations"
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """What came out. `tables` has for each recipe every strategy against random with the same recipe.
+
+    `recipes` compares the recipes under random with the first; empty where there is one. `curves` are by
+    recipe, strategy and seed. `batch` counts in `unit`s a round.
+    """
+
+    folder: Path
+    headline: str
+    unit: Unit
+    batch: int
+    rounds: int
+    pool: int
+    test: int
+    tables: Mapping[str, tuple[Compared, ...]]
+    recipes: tuple[Compared, ...]
+    curves: Mapping[str, Mapping[str, Mapping[int, Curve]]]
+
+    @property
+    def about(self) -> str:
+        """What was simulated and how to read it, in two sentences."""
+        seeds = max(row.seeds for rows in self.tables.values() for row in rows)
+        return (
+            f"{seeds} seeds, {self.rounds} rounds of {self.batch:,} {self.unit}, chosen from {self.pool:,} "
+            f"texts, judged on {self.test:,}. The expert is simulated from gold; differences are to "
+            f"{BASELINE}, paired by seed, with Student's 95 % interval and p by sign flips, corrected "
+            "after Holm."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, as `--json` prints them and `results.json` keeps them."""
+        return {
+            "headline": self.headline,
+            "unit": self.unit,
+            "batch": self.batch,
+            "rounds": self.rounds,
+            "pool_texts": self.pool,
+            "test_texts": self.test,
+            "baseline": BASELINE,
+            "recipes": {recipe: [asdict(row) for row in rows] for recipe, rows in self.tables.items()},
+            "between_recipes": [asdict(row) for row in self.recipes],
+            "curves": [
+                {"recipe": recipe, "strategy": strategy, "seed": seed, "points": [p._asdict() for p in curve]}
+                for recipe, strategy, seed, curve in self.each()
+            ],
+        }
+
+    def each(self) -> list[tuple[str, str, int, Curve]]:
+        """(recipe, strategy, seed, curve) of every run."""
+        return [
+            (recipe, strategy, seed, curve)
+            for recipe, strategies in self.curves.items()
+            for strategy, seeds in strategies.items()
+            for seed, curve in seeds.items()
+        ]
+
+
+def simulate(
+    project: Project,
+    *,
+    gold: Sequence[Path] = (),
+    strategies: Sequence[str] = ("auto",),
+    recipes: Sequence[str] = (QUICK,),
+    seeds: int = 10,
+    batch: int | None = None,
+    rounds: int | None = None,
+    unit: Unit | None = None,
+    folder: Path | None = None,
+    workers: int | None = None,
+    columns: tuple[str | None, str | None] = (None, None),
+    on_progress: OnProgress = silent,
+) -> Simulated:
+    """Simulate every strategy with every recipe and seed; `random` is always among them.
+
+    Without files the project's own gold is used: its pool is chosen from, its held-out texts judge. Gold
+    files are split anew for each seed, by the project's shares. Whoever chooses and learns never sees the
+    texts that judge. `batch` counts in texts; for spans a round spends as many tokens as so many average
+    texts have, unless `unit` says "texts" (or "seconds": modelled). The default batch and rounds leave a
+    part of the pool unasked. Finished runs are kept in `folder` and not repeated; results.json, curves.csv
+    and curves.html are written there at the end. `columns` are those of CSV and TSV.
+
+    Raises:
+        AnnoloopError: a strategy that a simulation cannot have; gold that is too little or cannot be read.
+    """
+    strategies = tuple(dict.fromkeys([BASELINE, *strategies]))
+    recipes = tuple(dict.fromkeys(recipes))
+    for name in strategies:
+        require_strategy(name, project.scheme)
+    for name in recipes:
+        if name != QUICK:
+            load_recipe(name, project.scheme.kind)
+    ground = _ground(project, gold, columns)
+    unit = unit or _unit(project)
+    texts, rounds = _size(ground.pool_texts(), batch or project.settings.selection.batch, rounds, batch)
+    spent = _budget(ground, texts, unit)
+    share = project.settings.selection.random_share
+    plans = [
+        Plan(strategy, recipe, seed, spent, rounds, unit, share)
+        for seed in range(project.settings.training.seed, project.settings.training.seed + seeds)
+        for recipe in recipes
+        for strategy in strategies
+    ]
+    folder = folder or project.folder / FOLDER
+    found = run_all(ground, plans, folder / "runs", workers=workers, on_progress=on_progress)
+    curves: dict[str, dict[str, dict[int, Curve]]] = {r: {s: {} for s in strategies} for r in recipes}
+    for plan, curve in found.items():
+        curves[plan.recipe][plan.strategy][plan.seed] = curve
+    return _told(project, ground, curves, folder, unit, spent, rounds)
+
+
+def _told(
+    project: Project,
+    ground: Ground,
+    curves: Mapping[str, Mapping[str, Mapping[int, Curve]]],
+    folder: Path,
+    unit: Unit,
+    batch: int,
+    rounds: int,
+) -> Simulated:
+    """Compare, and write it down."""
+    tables = {recipe: tuple(compare(found, baseline=BASELINE, unit=unit)) for recipe, found in curves.items()}
+    between = {recipe: found[BASELINE] for recipe, found in curves.items()}
+    first = next(iter(curves))
+    told = Simulated(
+        folder=folder,
+        headline=headline(project.scheme),
+        unit=unit,
+        batch=batch,
+        rounds=rounds,
+        pool=ground.pool_texts(),
+        test=_judging(ground),
+        tables=tables,
+        recipes=tuple(compare(between, baseline=first, unit=unit)) if len(between) > 1 else (),
+        curves=curves,
+    )
+    _write(told, project.settings.project.name)
+    return told
+
+
+def _ground(project: Project, files: Sequence[Path], columns: tuple[str | None, str | None]) -> Ground:
+    corpus = project.settings.corpus
+    if files:
+        gold, shares = _from_files(project, files, columns), (corpus.held_out, corpus.dev)
+    else:
+        parts = (project.pool_gold(), project.dev_gold(), project.held_out_gold())
+        gold, shares = tuple(g for part in parts for g in part), None
+    usable = tuple(g for g in gold if g.complete and (g.annotation.labels or not project.scheme.is_exclusive))
+    ground = Ground(usable, project.scheme, project.settings.project.lang, corpus.near_duplicate, shares)
+    pool, test = ground.pool_texts(), _judging(ground)
+    if pool < FEWEST_TEXTS or test < FEWEST_TEXTS // 2:
+        raise TrainingError(
+            f"{project.folder}: gold on {pool} texts to choose from and {test} to judge by shows nothing",
+            hint=f"at least {FEWEST_TEXTS} and {FEWEST_TEXTS // 2} are needed: label more, or give files "
+            "of labelled texts with --gold",
+        )
+    return ground
+
+
+def _from_files(
+    project: Project, files: Sequence[Path], columns: tuple[str | None, str | None]
+) -> tuple[Gold, ...]:
+    from annoloop.oracle import read_gold
+
+    found: dict[str, Gold] = {}
+    odd: list[str] = []
+    for file in files:
+        for text, annotation in read_gold(file, project.scheme, project.settings.project.lang, columns, odd):
+            name = input_hash(text)
+            found.setdefault(name, Gold(Example(name, text), annotation, simulated=True))
+    return tuple(found.values())
+
+
+def _judging(ground: Ground) -> int:
+    if ground.shares:
+        return round(len(ground.gold) * ground.shares[0])
+    return sum(g.example.split == "held_out" for g in ground.gold)
+
+
+def _unit(project: Project) -> Unit:
+    unit = project.settings.selection.unit
+    if unit in UNITS:
+        return unit
+    return "tokens" if project.scheme.has_spans else "texts"
+
+
+def _size(pool: int, batch: int, rounds: int | None, asked: int | None) -> tuple[int, int]:
+    """Texts a round and rounds, which together leave a part of the pool unasked."""
+    most = int(MOST_ASKED * pool)
+    if asked is None and batch * (rounds or ROUNDS) > most:
+        batch = max(most // (rounds or ROUNDS), 4)
+    if rounds is None:
+        rounds = max(min(ROUNDS, most // batch), 1)
+    if batch * rounds > pool:
+        raise AnnoloopError(
+            f"{rounds} rounds of {batch} texts are more than the {pool} there are to choose from",
+            hint=f"--batch times --rounds is best at most {most}: later all strategies ask the same",
+        )
+    return batch, rounds
+
+
+def _budget(ground: Ground, texts: int, unit: Unit) -> int:
+    """So many average texts in units."""
+    if unit == "texts":
+        return texts
+    from annoloop.selection.costs import SECONDS_PER_WORD, SECONDS_TO_START, seconds_needed, word_counts
+
+    said = [g.example.text for g in ground.gold]
+    if unit == "tokens":
+        return round(texts * float(token_counts(said).mean()))
+    return round(texts * float(seconds_needed(word_counts(said), SECONDS_TO_START, SECONDS_PER_WORD).mean()))
+
+
+def _write(told: Simulated, name: str) -> None:
+    content = json.dumps(told.to_json(), ensure_ascii=False, indent=1) + "\n"
+    page = render_curves(f"{name}: simulated learning curves", told.about, _charts(told))
+    for file, text in (("results.json", content), ("curves.csv", _csv(told)), ("curves.html", page)):
+        partial = told.folder / f".{file}.partial"
+        partial.write_text(text, encoding="utf8", newline="")
+        partial.replace(told.folder / file)
+
+
+def _csv(told: Simulated) -> str:
+    written = io.StringIO()
+    rows = csv.writer(written)
+    rows.writerow(["recipe", "strategy", "seed", "round", *LearningPoint._fields])
+    for recipe, strategy, seed, curve in told.each():
+        rows.writerows([recipe, strategy, seed, place, *point] for place, point in enumerate(curve, start=1))
+    return written.getvalue()
+
+
+def _charts(told: Simulated) -> list[Chart]:
+    return [
+        Chart(
+            title=f"Recipe {recipe}",
+            x=f"{told.unit} labelled" + (", modelled" if told.unit == "seconds" else ""),
+            y=told.headline,
+            lines=tuple(
+                Line(strategy, tuple(mean_curve(list(seeds.values()), told.unit)))
+                for strategy, seeds in strategies.items()
+            ),
+            rows=told.tables[recipe],
+        )
+        for recipe, strategies in told.curves.items()
+    ]
