@@ -22,6 +22,7 @@ COMMANDS = (
     "loop",
     "train",
     "train-curve",
+    "simulate",
     "evaluate",
     "report",
     "export",
