@@ -330,7 +330,8 @@ def test_all_names_are_known_everywhere():
 
 def test_defaults_by_kind_of_question_and_size_of_pool():
     warm = everything(600)
-    assert settle(default_for(TOPICS, "auto"), warm, n=50) == "margin"
+    assert settle(default_for(TOPICS, "auto"), warm, n=50) == "margin_kmeans"
+    assert settle(default_for(TOPICS, "auto"), warm, n=61) == "margin"
     assert settle(default_for(TAGS, "auto"), warm, n=50) == "margin"
     assert settle(default_for(MANY, "auto"), warm, n=50) == "margin_kmeans"
     assert settle(default_for(MANY, "auto"), warm, n=61) == "margin"

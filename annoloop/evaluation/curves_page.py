@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from annoloop.evaluation.learning_curves import Compared
 from annoloop.evaluation.report_style import STYLE
 
-_WIDTH, _HEIGHT = 640.0, 380.0
+_WIDTH, _HEIGHT = 440.0, 280.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48.0, 14.0, 12.0, 44.0
 _DASHES = ("", "7 4", "2 4", "10 4 2 4")
 """Lines of equal colour differ by their dashes."""
 
 _COLOURS = """
-svg{max-width:720px}
+main{max-width:1000px}svg{max-width:660px}svg text{font-size:10px}
 :root{--s0:#57606a;--s1:#1f66c4;--s2:#c2410c;--s3:#1a7f42;--s4:#8b3fb0;--s5:#9a6700;--s6:#0e7c86}
 @media (prefers-color-scheme:dark){:root{--s0:#a3acb6;--s1:#6ea8f2;--s2:#f08a57;--s3:#5fd08a;--s4:#c792ea;
 --s5:#e3b341;--s6:#56c8d3}}

@@ -42,8 +42,8 @@ def kmeans_start(candidates: Candidates, n: int, rng: np.random.Generator) -> In
 def margin_kmeans(candidates: Candidates, n: int, rng: np.random.Generator) -> IndexArray:
     """The `SHORTLIST` * n least sure rows, clustered with their doubt as weight; of each cluster one.
 
-    Zhdanov 2019, Diverse mini-batch Active Learning. The default with more than ten categories: on Banking77
-    it was the best of all in our experiments. The least sure come first.
+    Zhdanov 2019, Diverse mini-batch Active Learning. The default for categories: the best of all on Banking77
+    in our experiments, and ahead of `margin` with 2, 8 and 11 categories too. The least sure come first.
     """
     doubts = doubt(candidates)
     rows = lowest(-doubts, SHORTLIST * n)

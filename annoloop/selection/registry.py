@@ -60,20 +60,22 @@ NEEDS: dict[str, tuple[str, ...]] = {
 """The fields of `Candidates` that each goes by. A strategy of a package is given all that there are."""
 
 MANY_LABELS = 10
-"""Up to about so many categories, plain margin is as good as one that looks at the batch as a whole."""
+"""From here on labels that stand for themselves are ranked as single categories are."""
 
 
 def default_for(scheme: LabelScheme, wanted: str) -> tuple[str, ...]:
     """What `[selection] strategy` stands for with this kind of question, the preferred first.
 
-    `settle` chooses among them when it is known what is known of the texts.
+    `settle` chooses among them when it is known what is known of the texts. For single categories that is
+    `margin_kmeans`: with 2, 8 and 11 of them its curve lay above plain margin's on four of four data sets.
     """
     if scheme.has_spans:
         spans = {"auto": ("uncertainty_disagreement", "uncertainty"), "margin": ("uncertainty",)}
         return spans.get(wanted, (wanted,))
     if wanted != "auto":
         return (wanted,)
-    return ("margin_kmeans", "margin") if len(scheme.labels) > MANY_LABELS else ("margin",)
+    diverse = scheme.is_exclusive or len(scheme.labels) > MANY_LABELS
+    return ("margin_kmeans", "margin") if diverse else ("margin",)
 
 
 def settle(preferred: tuple[str, ...], candidates: Candidates, *, n: int) -> str:
