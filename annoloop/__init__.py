@@ -1,8 +1,8 @@
 """From raw texts to a small, private, fast spaCy model that provably beats the LLM it learned from.
 
 The same words as on the command line: `Project.create` and `Project.open`, then `add`, `status`, `run_loop`,
-`train`, `train_curve`, `simulate`, `evaluate`, `compare`, `report`, `export`, each with the project first. Names load on
-first use, so that importing annoloop costs nothing.
+`train`, `train_curve`, `simulate`, `evaluate`, `compare`, `report`, `export`, each with the project first.
+Names load on first use, so that importing annoloop costs nothing.
 """
 
 from __future__ import annotations

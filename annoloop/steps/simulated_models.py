@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
+
+import numpy as np
 
 from annoloop.selection.candidates import FloatArray
 from annoloop.types import Annotation, DevGold, Gold, LabelScheme, PoolGold
@@ -49,23 +52,25 @@ class Linear:
 
         self.features, self.scheme = features, scheme
         known = features([g.example.text for g in gold])
-        wanted: Any = [g.annotation.labels[0] for g in gold]
-        if not scheme.is_exclusive:
-            import numpy as np
-
-            wanted = np.asarray([[name in g.annotation.labels for name in scheme.labels] for g in gold])
+        wanted: Any = (
+            [g.annotation.labels[0] for g in gold]
+            if scheme.is_exclusive
+            else np.asarray([[name in g.annotation.labels for name in scheme.labels] for g in gold])
+        )
         # As the proxy itself learns (`selection.proxy`): the same penalty and solver.
         one = LogisticRegression(C=10.0, solver="liblinear", dual=True, max_iter=1000, random_state=seed)
-        self.model = OneVsRestClassifier(one).fit(known, wanted)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Label .* is present in all training examples")
+            self.model = OneVsRestClassifier(one).fit(known, wanted)
 
     def annotations(self, texts: Sequence[str]) -> list[Annotation]:
         """The likeliest category, or all from one half on."""
-        found = self.model.predict(self.features(texts))
+        found = np.asarray(self.model.predict(self.features(texts)))
         if self.scheme.is_exclusive:
             return [Annotation((str(name),)) for name in found]
         return [
             Annotation(tuple(name for name, has in zip(self.scheme.labels, row, strict=True) if has))
-            for row in found
+            for row in found.reshape(len(texts), len(self.scheme.labels))
         ]
 
 
@@ -85,8 +90,6 @@ class Pipeline:
 
     def spans(self, texts: Sequence[str]) -> tuple[FloatArray, ...]:
         """For every text the probabilities of the spans considered, (spans,) each."""
-        import numpy as np
-
         from annoloop.training.predict import span_probabilities
 
         found = span_probabilities(self.nlp, texts, scheme=self.scheme)
