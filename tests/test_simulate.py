@@ -197,6 +197,13 @@ def test_what_shapes_a_run_makes_a_new_one(project, gold, tmp_path, simulated):
     assert len(simulated) == 14
 
 
+def test_the_order_of_the_gold_changes_nothing(project, gold, tmp_path):
+    found = small(project, gold, seeds=1)
+    turned = write_rows(tmp_path / "turned.jsonl", ROWS[::-1])
+    again = small(project, turned, seeds=1, folder=tmp_path / "again")
+    assert again.to_json() == found.to_json()
+
+
 def test_a_kept_file_that_cannot_be_read_is_simulated_again(project, gold, simulated):
     found = small(project, gold)
     file = next((found.folder / "runs").glob("*.json"))

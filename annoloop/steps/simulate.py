@@ -190,7 +190,9 @@ def _ground(project: Project, files: Sequence[Path], columns: tuple[str | None, 
     else:
         parts = (project.pool_gold(), project.dev_gold(), project.held_out_gold())
         gold, shares = tuple(g for part in parts for g in part), None
-    usable = tuple(g for g in gold if g.complete and (g.annotation.labels or not project.scheme.is_exclusive))
+    kept = (g for g in gold if g.complete and (g.annotation.labels or not project.scheme.is_exclusive))
+    # By hash, so that what is drawn does not depend on the order of the files.
+    usable = tuple(sorted(kept, key=lambda g: g.example.input_hash))
     ground = Ground(usable, project.scheme, project.settings.project.lang, corpus.near_duplicate, shares)
     pool, test = ground.pool_texts(), _judging(ground)
     if pool < FEWEST_TEXTS or test < FEWEST_TEXTS // 2:
