@@ -67,7 +67,7 @@ class Simulated:
         """What was simulated and how to read it, in two sentences."""
         seeds = max(row.seeds for rows in self.tables.values() for row in rows)
         return (
-            f"{seeds} seeds, {self.rounds} rounds of {self.batch:,} {self.unit}, chosen from {self.pool:,} "
+            f"Seeds: {seeds}. {self.rounds} rounds of {self.batch:,} {self.unit}, chosen from {self.pool:,} "
             f"texts, judged on {self.test:,}. The expert is simulated from gold; differences are to "
             f"{BASELINE}, paired by seed, with Student's 95 % interval and p by sign flips, corrected "
             "after Holm."
