@@ -53,7 +53,8 @@ class Compared:
             baseline's curve of that seed.
         last: mean of the last scores; `macro_f` likewise.
         cost: what the baseline's mean curve spends in all.
-        to_last: the cost at which the mean curve reaches the baseline's mean last score; None: never.
+        to_last: the cost at which the mean curve first reaches the baseline's mean last score; None: never.
+            The baseline's own is all that it spends.
         saved: 1 - to_last / cost, with the 95 % bootstrap interval over seeds; a bound is None where the
             score is not reached.
         difference: mean over seeds of the area less the baseline's, with Student's 95 % interval.
@@ -90,7 +91,11 @@ def compare(
     tested = [place for place, row in enumerate(rows) if row.name != baseline and row.p is not None]
     corrected = dict(zip(tested, holm([rows[place].p or 0.0 for place in tested]), strict=True))
     return [
-        replace(row, p=row.p if place in corrected else None, p_holm=corrected.get(place))
+        replace(row, p_holm=corrected[place])
+        if place in corrected
+        else replace(row, p=None, interval=None, to_last=row.cost, saved=0.0, saved_interval=None)
+        if row.name == baseline
+        else row
         for place, row in enumerate(rows)
     ]
 
