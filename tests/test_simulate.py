@@ -197,6 +197,18 @@ def test_what_shapes_a_run_makes_a_new_one(project, gold, tmp_path, simulated):
     assert len(simulated) == 14
 
 
+def test_what_is_odd_in_the_gold_is_said(project, gold):
+    with gold.open("a", encoding="utf8") as file:
+        file.write(json.dumps({"text": "no label here"}) + "\n")
+        file.write(json.dumps({"text": ROWS[0]["text"], "label": "Rolltreppe"}) + "\n")
+    found = small(project, gold, seeds=1, rounds=1)
+    assert [warning.partition(": ")[2][:18] for warning in found.warnings] == [
+        "no complete, accep",
+        "labelled different",
+    ]
+    assert found.pool + found.test <= len(ROWS)
+
+
 def test_the_order_of_the_gold_changes_nothing(project, gold, tmp_path):
     found = small(project, gold, seeds=1)
     turned = write_rows(tmp_path / "turned.jsonl", ROWS[::-1])

@@ -83,6 +83,10 @@ def simulate(
             columns=(text_column, label_column),
             on_progress=narrator.progress,
         )
+    for warning in found.warnings[:10]:
+        typer.echo(f"note: {warning}", err=True)
+    if len(found.warnings) > 10:
+        typer.echo(f"note: and {len(found.warnings) - 10} more such lines", err=True)
     if as_json:
         print_json(found.to_json())
     else:

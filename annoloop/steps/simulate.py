@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,8 @@ class Simulated:
     """What came out. `tables` has for each recipe every strategy against random with the same recipe.
 
     `recipes` compares the recipes under random with the first; empty where there is one. `curves` are by
-    recipe, strategy and seed. `batch` counts in `unit`s a round.
+    recipe, strategy and seed. `batch` counts in `unit`s a round. `warnings` say, line by line, what in the
+    gold files is odd or left out.
     """
 
     folder: Path
@@ -61,6 +62,7 @@ class Simulated:
     tables: Mapping[str, tuple[Compared, ...]]
     recipes: tuple[Compared, ...]
     curves: Mapping[str, Mapping[str, Mapping[int, Curve]]]
+    warnings: tuple[str, ...] = ()
 
     @property
     def about(self) -> str:
@@ -135,7 +137,8 @@ def simulate(
     for name in recipes:
         if name != QUICK:
             load_recipe(name, project.scheme.kind)
-    ground = _ground(project, gold, columns)
+    warnings: list[str] = []
+    ground = _ground(project, gold, columns, warnings)
     unit = unit or _unit(project)
     texts, rounds = _size(ground.pool_texts(), batch or project.settings.selection.batch, rounds, batch)
     spent = _budget(ground, texts, unit)
@@ -151,7 +154,7 @@ def simulate(
     curves: dict[str, dict[str, dict[int, Curve]]] = {r: {s: {} for s in strategies} for r in recipes}
     for plan, curve in found.items():
         curves[plan.recipe][plan.strategy][plan.seed] = curve
-    return _told(project, ground, curves, folder, unit, spent, rounds)
+    return replace(_told(project, ground, curves, folder, unit, spent, rounds), warnings=tuple(warnings))
 
 
 def _told(
@@ -183,10 +186,15 @@ def _told(
     return told
 
 
-def _ground(project: Project, files: Sequence[Path], columns: tuple[str | None, str | None]) -> Ground:
+def _ground(
+    project: Project,
+    files: Sequence[Path],
+    columns: tuple[str | None, str | None],
+    warnings: list[str],
+) -> Ground:
     corpus = project.settings.corpus
     if files:
-        gold, shares = _from_files(project, files, columns), (corpus.held_out, corpus.dev)
+        gold, shares = _from_files(project, files, columns, warnings), (corpus.held_out, corpus.dev)
     else:
         parts = (project.pool_gold(), project.dev_gold(), project.held_out_gold())
         gold, shares = tuple(g for part in parts for g in part), None
@@ -205,14 +213,18 @@ def _ground(project: Project, files: Sequence[Path], columns: tuple[str | None, 
 
 
 def _from_files(
-    project: Project, files: Sequence[Path], columns: tuple[str | None, str | None]
+    project: Project,
+    files: Sequence[Path],
+    columns: tuple[str | None, str | None],
+    warnings: list[str],
 ) -> tuple[Gold, ...]:
     from annoloop.oracle import read_gold
 
     found: dict[str, Gold] = {}
-    odd: list[str] = []
     for file in files:
-        for text, annotation in read_gold(file, project.scheme, project.settings.project.lang, columns, odd):
+        for text, annotation in read_gold(
+            file, project.scheme, project.settings.project.lang, columns, warnings
+        ):
             name = input_hash(text)
             found.setdefault(name, Gold(Example(name, text), annotation, simulated=True))
     return tuple(found.values())
