@@ -1,12 +1,12 @@
 """What entities cost to learn, by texts, tokens and modelled seconds: the default, random, shortest, longest,
 and an uncertainty sampler in the manner of Prodigy's `ner.teach`.
 
-`figure` takes about 45 minutes on one core, 5 seeds; what is finished is kept and not repeated. Each round
-a spaCy recogniser is trained for 120 steps of about 1,000 words, from scratch: enough to tell ways of choosing
-apart, too few for its best score. Rounds are equal in tokens. Seconds of a text are 2 + .25 a word + 1 an entity + 3
-an edit of what the last round's model had suggested: assumed, not measured. All begin by lot but shortest
-and longest. Curves begin with no texts and F 0, and are compared as far as both go. No LLM takes part, so
-that the default is its beam uncertainty by the square root of the length, with a fifth by lot.
+`figure` takes about 45 minutes on one core, 5 seeds; what is finished is kept and not repeated. Each round a
+spaCy recogniser is trained from scratch for 120 steps of about 1,000 words: enough to tell ways of choosing
+apart, too few for its best score. Rounds are equal in tokens. Seconds of a text are 2 + .25 a word + 1 an
+entity + 3 an edit of what the last round's model had suggested: assumed, not measured. All begin by lot but
+shortest and longest. Curves begin with no texts and F 0, and are compared as far as both go. No LLM takes
+part, so that the default is its beam uncertainty by the square root of the length, with a fifth by lot.
 
 Measured, area under F less random's over 5 seeds [95 %], at equal texts / tokens / modelled seconds; with 5
 pairs no p can be below .06:
