@@ -21,7 +21,8 @@ scikit-activeml Falcun                    .808 (61)  .678 (232)  .868 (197)  .83
 
 Less the peer with the largest area, paired by seed, not corrected: docs +.001 (p .68), feedback +.010 (.03),
 R8 -.011 (.10), tweets -.005 (.46), R52 -.023 (.03): there LeastConfidence is ahead, which is behind margin on
-feedback. No single peer is ahead on more than two of the five. The default was chosen with all but R52 in view.
+feedback. No single peer is ahead on more than two of the five. The default was chosen with all but R52 in
+view.
 """
 
 from __future__ import annotations
