@@ -2,7 +2,7 @@
 
 Null: the model of every round is exactly as good as the LLM, the worst that may still not be claimed. A
 round's model keeps most of the last one's answers, as models do that learn from a little more. Every round is
-judged by the package's own test at its own share of alpha; one claim in any of 10 rounds makes a project false.
+judged by the package's own test at its own share of alpha; a claim in any of 10 rounds makes a project false.
 
 Power: one look, a model that is better by `effect`, as many texts as the package says are needed.
 """

@@ -169,11 +169,14 @@ class Advice:
 def forecast(points: Sequence[Point], *, seed: int, samples: int = 1_000) -> Forecast | None:
     """Fit to scores over gold; None with fewer than `FEWEST_SIZES` different amounts.
 
-    A curve of few labels says little about its own exponent: rare labels come late, so errors seem to
-    fall slowly at first. Over 24 curves of linear recipes on four sets of texts the exponent from a fifth of
-    the gold to all of it was .21 to .36 whatever the first fifth showed, so the fitted one moves
-    `SHRINKAGE` of the way to `USUAL_EXPONENT` (empirical Bayes); benchmarks/learning.py forecast measures
-    what that gives. A law with a level of its own is believed as far as it fits better.
+    A curve of few labels says little about its own exponent: rare labels come late, so errors seem to fall
+    slowly at first (.08 to .16 on customer feedback where they then fall with .25). From a fifth of the gold
+    to all of it the exponents of linear classifiers and taggers, 9 pairs of recipe and texts from four data
+    sets, were .23 to .36 whatever the first fifth showed. So the fitted one moves `SHRINKAGE` of the way to
+    `USUAL_EXPONENT` (empirical Bayes). With the usual exponent taken from the other data sets, the mean error
+    of the final score was .019 (.055 for the law with a level alone), and 95 % of intervals held it. Naive
+    Bayes learns faster and levels off (.03 to .14), and no recipe here is one. A law with a level of its own
+    is believed as far as it fits better. benchmarks/learning.py forecast repeats this with the recipes here.
 
     Residuals weigh √n, since models of little gold differ most. For each exponent of a grid the best
     a <= 1 and b >= 0 follow in closed form, so that the fit cannot end in a local minimum. Intervals are

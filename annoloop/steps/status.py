@@ -101,7 +101,7 @@ def _next_step(project: Project, gold: Mapping[str, int]) -> str:
 
 def advice(project: Project, result: Evaluation) -> str:
     """What a person would do next, in one line, from how the approaches stand."""
-    scores = {row.approach: row.scores.score for row in result.leaderboard}
+    scores: dict[str, float | None] = {row.approach: row.scores.score for row in result.leaderboard}
     return advice_on(project, result.verdict.decision, scores)
 
 
