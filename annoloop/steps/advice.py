@@ -10,11 +10,8 @@ from annoloop.evaluation.forecast import Range, gain_of
 from annoloop.project import Project
 from annoloop.steps.gold_counts import gold_counts
 from annoloop.steps.stop_set import agreements, settled
-from annoloop.steps.train_curve import TrainCurve, kept_curve, rounds_forecast
+from annoloop.steps.train_curve import MORE, TrainCurve, kept_curve, rounds_forecast
 from annoloop.types import Round
-
-MORE = 50
-"""Texts that the outlook is given for."""
 
 FEWEST_ERRORS = 3
 """Mistakes of a label on dev below which chance alone may have made it the worst."""
