@@ -4,6 +4,9 @@ Null: the model of every round is exactly as good as the LLM, the worst that may
 round's model keeps most of the last one's answers, as models do that learn from a little more. Every round is
 judged by the package's own test at its own share of alpha; a claim in any of 10 rounds makes a project false.
 
+Level: the model of every round is behind by just the margin, and is called level in some round; beside it
+by the 95 % interval of each round.
+
 Power: one look, a model that is better by `effect`, as many texts as the package says are needed.
 """
 
@@ -15,7 +18,9 @@ import numpy as np
 
 from annoloop.evaluation.gate import (
     GatePlan,
+    difference,
     entities_needed,
+    lower_bound,
     mcnemar_mid_p,
     paired_p,
     texts_needed,
@@ -37,6 +42,7 @@ def figure(*, seed: int, quick: bool) -> list[dict]:
         _false_claims("categories, 100 texts", (_topics(rng, 100) for _ in range(projects)), seed),
         _false_claims("entities, 200 texts", (_spans(rng, 200) for _ in range(projects)), seed),
     ]
+    rows += [_false_level(rng, texts, 60 if quick else 1_000, seed) for texts in (300, 1_000)]
     for effect, discordant in ((0.05, 0.2), (0.05, 0.1), (0.03, 0.15), (0.1, 0.3)):
         rows.append(_power_topics(rng, effect, discordant, looks))
     for effect in (0.05, 0.08):
@@ -102,6 +108,28 @@ def _false_claims(name: str, projects: Iterator, seed: int) -> dict:
         "higher once": f"{higher / total:.1%}",
         "theory": "at most 5 %",
         "difference": "",
+    }
+
+
+def _false_level(rng: np.random.Generator, texts: int, projects: int, seed: int) -> dict:
+    """Projects whose models are behind the LLM by just the margin, and are called level in some round."""
+    plan, gated, naive = GatePlan(rounds=ROUNDS), 0, 0
+    for number in range(projects):
+        chance = 0.6 + 0.38 * rng.random(texts)
+        llm, model = rng.random(texts) < chance + plan.margin, rng.random(texts) < chance
+        claimed = plain = False
+        for k in range(1, ROUNDS + 1):
+            both = _of_right(model), _of_right(llm)
+            bound = lower_bound(*both, alpha=plan.alpha_of(k), seed=seed + number, samples=plan.resamples)
+            claimed |= bound > -plan.margin
+            plain |= difference(*both, seed=seed + number)[1][0] > -plan.margin
+            model = np.where(rng.random(texts) < KEPT, model, rng.random(texts) < chance)
+        gated, naive = gated + claimed, naive + plain
+    return {
+        "simulated": f"{projects} projects behind by the margin called level, {texts} texts",
+        "the gate": f"{gated / projects:.1%}",
+        "p < .05 each": f"{naive / projects:.1%}",
+        "theory": "at most 5 %",
     }
 
 

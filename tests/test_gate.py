@@ -115,6 +115,15 @@ def test_level_llm_ahead_and_undecided():
     assert torn.delta > 0 and torn.delta_interval[0] < -0.02
 
 
+def test_level_is_a_claim_too_and_spends_the_same_share():
+    model, llm = [i >= 4 for i in range(400)], [i < 396 for i in range(400)]
+    late, early = decide(model, llm, round_number=10), decide(model, llm, round_number=1)
+    assert late.delta == early.delta == 0 and late.delta_interval == early.delta_interval
+    assert late.delta_interval[0] > -0.02
+    assert (late.decision, early.decision) == ("level", "refused")
+    assert "more are needed" in early.reason
+
+
 def test_no_llm_no_claim():
     gold = topics(200)
     verdict = gate(TOPICS, gold, model=answers(gold, [True] * 200), llm=None, round_number=1, seed=0)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from fake_llm import FakeLLM
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
@@ -23,8 +24,9 @@ from annoloop.steps.add import add
 from annoloop.steps.advice import label_needs, lacking
 from annoloop.steps.ask import answer_with, ask_blind
 from annoloop.steps.evaluate import evaluate
-from annoloop.steps.llm import import_llm_answers
+from annoloop.steps.llm import import_llm_answers, shown_examples
 from annoloop.steps.looks import looks_of, next_share
+from annoloop.steps.report import report
 from annoloop.steps.status import status
 from annoloop.steps.stop_set import Agreed, agreement, agreements, compare_with_last, settled
 from annoloop.steps.train import train_round
@@ -88,6 +90,38 @@ def test_a_tiny_assisted_and_leaked_set_gets_a_line_for_each_and_no_verdict(tmp_
     assert quoted and any(" ".join(text.split()).startswith(quoted) for text in trained)
     assert "verdict: refused (no verdict)" in out
     assert looks_of(Project.open(project.folder)) == []
+
+
+def test_the_report_of_a_leak_quotes_no_training_text(tmp_path):
+    rows = [*ROWS[:60], *({**row, "text": row["text"] + " bitte sehr"} for row in ROWS[:60])]
+    project = small_project(tmp_path / "p", rows, corpus=corpus())
+    add(project, [write_rows(tmp_path / "gold.jsonl", rows)], gold=True, blind=True)
+    with_llm(project)
+    project.store.save_round(Round(1, "random", 0))
+    train_round(project, 1)
+    settings(project.folder, corpus=corpus(0.7), gate="min_texts = 20")
+    project = Project.open(project.folder)
+    reason = evaluate(project).verdict.reason
+    quoted = reason.rpartition('near "')[2][:30]
+    assert "near-duplicate" in reason and quoted
+    report(project, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf8")
+    assert "near-duplicate in the training gold, so the model has seen their answers." in page
+    assert f"near &quot;{quoted[:10]}" not in page and f'near "{quoted[:10]}' not in page
+
+
+def test_evaluate_alone_shows_the_llm_examples_of_the_training_gold(tmp_path):
+    with FakeLLM(json.dumps({"label": "irrelevant"})) as fake:
+        rows = ROWS[:120]
+        project = small_project(tmp_path / "p", rows, server=fake, gate="min_texts = 20")
+        add(project, [write_rows(tmp_path / "gold.jsonl", rows)], gold=True, blind=True)
+        train_round(project, 1)
+        verdict = evaluate(project).verdict
+        shown = shown_examples(project)
+        assert shown and {row.text for row in shown} <= {g.example.text for g in project.pool_gold()}
+        assert all(shown[0].text in str(body) for body in fake.history)
+        assert "not equal" not in verdict.reason
+        assert [look.share for look in looks_of(project)] == [1]
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,9 @@ from annoloop.evaluation.scores import (
 )
 from annoloop.types import Annotation, Counts, Decision, GateVerdict, Gold, HeldOutGold, LabelScheme, Scores
 
+EXAMPLE = "; one of them is near "
+"""What stands before the quoted training text: a page that goes to others cuts the line here."""
+
 _Z95 = NormalDist().inv_cdf(0.975)
 
 
@@ -86,7 +89,8 @@ def gate(
 
     The decision is "no_llm" without an LLM; "refused" where nothing can be claimed (the reason says what is
     missing, a line for each cause); "beats_llm" where the difference is positive and p <= alpha_k; "level"
-    where the 95 % interval of the difference lies above -margin; "llm_ahead" where it is negative.
+    where the difference lies above -margin with 1 - alpha_k; "llm_ahead" where it is negative. Both claims
+    share alpha_k: who beats the LLM is no further behind it either (a closed test).
     A positive difference that is neither significant nor safely above -margin is "refused" too: the
     set is too small to tell.
     """
@@ -101,7 +105,8 @@ def gate(
     delta, interval = difference(ours, theirs, seed=seed)
     p_value = paired_p(ours, theirs, seed=seed, resamples=plan.resamples)
     alpha = plan.alpha_of(round_number)
-    decision = _decide(delta, interval, p_value, alpha=alpha, margin=plan.margin)
+    bound = lower_bound(ours, theirs, alpha=alpha, seed=seed, samples=plan.resamples)
+    decision = _decide(delta, bound, p_value, alpha=alpha, margin=plan.margin)
     reason = _reason(decision, ours, theirs, interval, p_value, alpha=alpha, plan=plan)
     if any(g.simulated for g in usable):
         reason += " The held-out answers were simulated from gold labels, not given by a person."
@@ -161,6 +166,16 @@ def difference(
     values: FloatArray = f_of(drawn[:, :3]) - f_of(drawn[:, 3:])
     delta = float(f_of(ours.units.sum(axis=0)) - f_of(theirs.units.sum(axis=0)))
     return delta, percentile_interval(values) or (-1.0, 1.0)
+
+
+def lower_bound(
+    ours: DocumentCounts, theirs: DocumentCounts, *, alpha: float, seed: int, samples: int = 9_999
+) -> float:
+    """What the difference surpasses with 1 - alpha: the one-sided paired bootstrap bound over documents."""
+    both = np.concatenate([ours.units, theirs.units], axis=1)
+    drawn = resampled(both, seed=seed, samples=samples)
+    values: FloatArray = f_of(drawn[:, :3]) - f_of(drawn[:, 3:])
+    return float(np.quantile(np.nan_to_num(values, nan=-1.0), alpha, method="lower"))
 
 
 def texts_needed(*, effect: float, alpha: float, power: float = 0.8, discordant: float = 0.2) -> int:
@@ -240,7 +255,7 @@ def _refusals(
     if leaks:
         yield (
             f"No verdict: {len(leaks)} of {texts} held-out texts have a near-duplicate in the training "
-            f"gold, so the model has seen their answers; one of them is near {_quoted(leaked[leaks[0]])}."
+            f"gold, so the model has seen their answers{EXAMPLE}{_quoted(leaked[leaks[0]])}."
         )
     if texts and not theirs.units[:, (0, 2)].any():
         yield f"No verdict: the gold of the {texts} held-out texts holds nothing to find."
@@ -275,12 +290,10 @@ def _quoted(text: str, most: int = 50) -> str:
     return f'"{line}"' if len(line) <= most else f'"{line[:most]}…"'
 
 
-def _decide(
-    delta: float, interval: tuple[float, float], p_value: float, *, alpha: float, margin: float
-) -> Decision:
+def _decide(delta: float, bound: float, p_value: float, *, alpha: float, margin: float) -> Decision:
     if delta > 0 and p_value <= alpha:
         return "beats_llm"
-    if interval[0] > -margin:
+    if bound > -margin:
         return "level"
     return "llm_ahead" if delta < 0 else "refused"
 

@@ -12,6 +12,7 @@ from tempfile import NamedTemporaryFile
 from typing import Any
 
 from annoloop.errors import AnnoloopError
+from annoloop.evaluation.gate import EXAMPLE
 from annoloop.evaluation.leaderboard import headline
 from annoloop.evaluation.report import Bars, Block, Facts, Page, Paragraph, Section, Table, render_page
 from annoloop.evaluation.report_charts import Bar, CurveChart, CurvePoint, Level
@@ -24,7 +25,7 @@ from annoloop.steps.report_errors import errors_section
 from annoloop.steps.report_people import agreement_section, cost_section
 from annoloop.steps.sources import rules_source
 from annoloop.steps.status import advice_on
-from annoloop.steps.train_curve import TrainCurve, kept_curve
+from annoloop.steps.train_curve import MORE, TrainCurve, kept_curve
 from annoloop.types import SPLITS, Round
 
 DECISIONS = {
@@ -101,7 +102,10 @@ def _page(project: Project, judged: Mapping[str, Any], figures: Pace, sections: 
     section, verdict, held_out = project.settings.project, judged["verdict"], judged["held_out"]
     scores = {row["approach"]: row["score"] for row in judged["leaderboard"]}
     following = f"Next: {advice_on(project, verdict['decision'], scores).rstrip('.')}."
-    lead = [*verdict["reason"].splitlines(), following, *_caveats(project, judged)]
+    # A report goes to others: it quotes no training text.
+    reasons = [line.partition(EXAMPLE) for line in verdict["reason"].splitlines()]
+    lead = [f"{said}." if cut else said for said, cut, _ in reasons]
+    lead += [following, *_caveats(project, judged)]
     name = headline(project.scheme)
     tiles = [
         (f"{title}, {name}", f"{scores[approach]:.3f}")
@@ -254,6 +258,9 @@ def _drawn(drawn: TrainCurve, *, joined: bool) -> list[Block]:
     caption = f"Recipe {drawn.recipe} on shuffled parts of the gold, on {where}, and its forecast."
     chart = CurveChart(points, ahead, levels, "texts with gold", drawn.headline, caption, joined=False)
     blocks: list[Block] = [chart, Paragraph(drawn.advice.reason)]
+    gain = drawn.next_labels
+    brings = f"{MORE} more texts would bring {gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})."
+    blocks.append(Paragraph(brings))
     hours = drawn.advice.hours
     if hours is not None:
         blocks.append(Paragraph(f"To the target: {hours[0]:.1f} to {hours[1]:.1f} hours of one person."))
