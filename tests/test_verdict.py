@@ -202,9 +202,19 @@ def test_the_label_with_many_mistakes_and_few_examples_is_named(looked, monkeypa
         "rounds",
         lambda _self: (replace(record, dev=replace(record.dev, per_label=per_label)),),
     )
+    assert label_needs(project)[0].label == "Aufzug"
     need = lacking(project)
     assert need.label == "Aufzug" and need.errors == 16 and need.recall == pytest.approx(1 / 15)
     assert "recall 0.07" in str(need) and f"{need.examples} examples" in str(need)
+
+
+def test_a_label_that_does_well_lacks_nothing_however_common_its_mistakes(looked, monkeypatch):
+    project, _ = looked
+    record = project.store.rounds()[-1]
+    per_label = {"Aufzug": Counts(90, 6, 6), "Rolltreppe": Counts(1, 1, 1), "irrelevant": Counts(9, 1, 1)}
+    dev = replace(record.dev, score=0.92, per_label=per_label)
+    monkeypatch.setattr(type(project.store), "rounds", lambda _self: (replace(record, dev=dev),))
+    assert lacking(project) is None
 
 
 @given(st.integers(1, 12), st.lists(st.integers(1, 20), max_size=40))

@@ -61,7 +61,8 @@ def _show(found: TrainCurve) -> None:
     if ceiling.high < 1:
         typer.echo(f"tends to {ceiling.value:.3f}, 95 % interval {ceiling.low:.3f} to {ceiling.high:.3f}")
     else:
-        typer.echo(f"no ceiling in sight yet, at least {ceiling.low:.3f}")
+        least = f", at least {ceiling.low:.3f}" if ceiling.low < 1 else ""
+        typer.echo(f"no ceiling in sight yet{least}")
     reach, hours = found.advice.reach, found.advice.hours
     if reach is not None:
         typer.echo(f"target   {reach.target:.3f} ({found.target_name}): {reach.outlook.replace('_', ' ')}")

@@ -314,7 +314,7 @@ def _reason(
     figures = (
         f"{name} {us:.3f} against the LLM's {them:.3f} on {len(ours.input_hashes)} blind held-out texts, "
         f"difference {us - them:+.3f}, 95 % interval {interval[0]:+.3f} to {interval[1]:+.3f}, "
-        f"p = {_p(p_value)} where this round may claim at {_p(alpha)}"
+        f"p {_p(p_value)} where this round may claim at {alpha:.4f}"
     )
     if decision == "beats_llm":
         return f"The model beats the LLM: {figures}."
@@ -341,4 +341,4 @@ def _more(ours: DocumentCounts, theirs: DocumentCounts, alpha: float, plan: Gate
 
 
 def _p(value: float) -> str:
-    return f"{value:.4f}" if value >= 0.0001 else "< 0.0001"
+    return f"= {value:.4f}" if value >= 0.0001 else "< 0.0001"

@@ -32,6 +32,12 @@ class LabelNeed:
     errors: int
     mends: float
 
+    @property
+    def f(self) -> float:
+        """F on dev; 0 where nothing of it was found."""
+        p, r = self.precision or 0.0, self.recall or 0.0
+        return 2 * p * r / (p + r) if p + r else 0.0
+
     def __str__(self) -> str:
         recall = "–" if self.recall is None else f"{self.recall:.2f}"
         precision = "–" if self.precision is None else f"{self.precision:.2f}"
@@ -118,12 +124,13 @@ def _current(project: Project) -> TrainCurve | None:
 
 
 def lacking(project: Project) -> LabelNeed | None:
-    """The label that lacks examples most; None where no label stands out from the rest."""
-    needs = label_needs(project)
-    if len(needs) < 2 or needs[0].errors < FEWEST_ERRORS:
+    """The label that lacks examples most, of those below the model's score; None where none stands out."""
+    record, needs = newest_round(project), label_needs(project)
+    if len(needs) < 2 or record is None or record.dev is None or record.dev.score is None:
         return None
-    typical = sorted(need.mends for need in needs)[len(needs) // 2]
-    return needs[0] if needs[0].mends > typical else None
+    score = record.dev.score
+    below = [n for n in needs if n.errors >= FEWEST_ERRORS and n.f < score]
+    return below[0] if below else None
 
 
 def _amount(curve: TrainCurve | None) -> str:
