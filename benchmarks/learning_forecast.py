@@ -76,7 +76,13 @@ class _Set:
 
     def rows(self, seeds: range) -> list[dict]:
         final = self._scores(self.pool, 0)
-        return [row for seed in seeds for row in self._forecasts(seed, final)]
+        rows = []
+        for seed in seeds:
+            made = self._forecasts(seed, final)
+            for row in made:
+                print(" ".join(row.values()), file=sys.stderr, flush=True)
+            rows += made
+        return rows
 
     def _forecasts(self, seed: int, final: dict[str, float]) -> list[dict]:
         rng = random.Random(f"forecast:{seed}")
