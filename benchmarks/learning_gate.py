@@ -1,4 +1,4 @@
-"""False claims and power of the verdict over simulated projects. Takes about 2 minutes on 2 cores.
+"""False claims and power of the verdict over simulated projects. Takes about 4 minutes on 2 cores.
 
 Null: the model of every round is exactly as good as the LLM, the worst that may still not be claimed. A
 round's model keeps most of the last one's answers, as models do that learn from a little more. Every round is
