@@ -11,12 +11,14 @@ from typing import Any, Literal
 from annoloop.project import Project
 from annoloop.steps.add import FROZEN_FACT
 from annoloop.steps.ask import BLIND_ROUND, answer_with, ask_blind, open_round, require_texts, waiting
-from annoloop.steps.evaluate import Evaluation, evaluate, gate_plan
+from annoloop.steps.evaluate import Evaluation, evaluate
 from annoloop.steps.export import Exported, export
 from annoloop.steps.export_rules import export_rules
 from annoloop.steps.llm import llm_source, pin_few_shot, why_no_llm
+from annoloop.steps.looks import gate_plan
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import rules_source
+from annoloop.steps.stop_set import agreements, compare_with_last, settled
 from annoloop.steps.suggest import best_source, judge_rules
 from annoloop.steps.train import train_round
 from annoloop.types import Round, Scores
@@ -156,9 +158,18 @@ class _Loop:
         pin_few_shot(project)
         record = train_round(project, number, on_progress=tell)
         yield Event("trained", _trained(record), number)
+        yield from self.settled(record)
         result = evaluate(project, on_progress=tell)
         self.good_enough = _good_enough(result, record, self.rules, project.settings.rules.target)
-        yield Event("judged", f"{result.verdict.decision}: {result.verdict.reason}", number, result)
+        reason = " ".join(result.verdict.reason.splitlines())
+        yield Event("judged", f"{result.verdict.decision}: {reason}", number, result)
+
+    def settled(self, record: Round) -> Iterator[Event]:
+        """A note where the models of the last rounds hardly differ any more."""
+        compare_with_last(self.project, record, on_progress=self.on_progress)
+        stop = settled(agreements(self.project))
+        if stop is not None:
+            yield Event("note", stop, record.number)
 
     def ship(self, exporting: Callable[..., Exported], out_dir: Path, done: str = "done") -> Iterator[Event]:
         """The newest model, or the rules, as a wheel, installed afresh and tried."""

@@ -115,6 +115,15 @@ def test_level_llm_ahead_and_undecided():
     assert torn.delta > 0 and torn.delta_interval[0] < -0.02
 
 
+def test_level_is_a_claim_too_and_spends_the_same_share():
+    model, llm = [i >= 4 for i in range(400)], [i < 396 for i in range(400)]
+    late, early = decide(model, llm, round_number=10), decide(model, llm, round_number=1)
+    assert late.delta == early.delta == 0 and late.delta_interval == early.delta_interval
+    assert late.delta_interval[0] > -0.02
+    assert (late.decision, early.decision) == ("level", "refused")
+    assert "more are needed" in early.reason
+
+
 def test_no_llm_no_claim():
     gold = topics(200)
     verdict = gate(TOPICS, gold, model=answers(gold, [True] * 200), llm=None, round_number=1, seed=0)
@@ -134,14 +143,27 @@ def test_assisted_gold_leaks_and_an_absent_llm_are_refused():
     half = HeldOutGold((replace(gold.items[0], blind=False), *gold.items[1:]))
     verdict = decide(model, llm, gold=half)
     assert verdict.decision == "refused" and "1 of 200" in verdict.reason and "blind" in verdict.reason
-    verdict = decide(model, llm, leaked={gold.items[3].example.input_hash, "elsewhere"})
+    verdict = decide(model, llm, leaked={gold.items[3].example.input_hash: "text  3!", "x": "y"})
     assert (
         verdict.decision == "refused" and "1 of 200" in verdict.reason and "near-duplicate" in verdict.reason
     )
+    assert 'near "text 3!"' in verdict.reason and "\n" not in verdict.reason
     asked = dict(list(answers(gold, llm).items())[:150])
     verdict = gate(TOPICS, gold, model=answers(gold, model), llm=asked, round_number=1, seed=0)
     assert verdict.decision == "refused" and "150 of 200" in verdict.reason
     assert decide(model, llm, round_number=11).decision == "refused"
+
+
+def test_every_reason_is_told_on_its_own_line_and_the_missing_are_counted_once():
+    gold = topics(120)
+    some = [replace(item, blind=i >= 30) for i, item in enumerate(gold.items)]
+    gold = HeldOutGold(tuple(some))
+    leaked = {item.example.input_hash: "seen" for item in some[20:40]}
+    verdict = decide([True] * 120, [False] * 120, gold=gold, leaked=leaked, round_number=11)
+    few, assisted, leaks, used_up = verdict.reason.splitlines()
+    assert verdict.decision == "refused" and verdict.p_value is None
+    assert "80 blind, unseen ones of 120" in few and "at least 20 more" in few
+    assert "30 of 120" in assisted and "20 of 120" in leaks and "used up" in used_up
 
 
 def test_a_simulated_expert_is_named():

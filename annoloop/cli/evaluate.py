@@ -28,6 +28,7 @@ def evaluate(project: ProjectFolder, yes: consent.Yes = False, as_json: AsJson =
 
 def show(project: Any, result: Any) -> None:
     """The leaderboard, the verdict, and what a person would do next."""
+    from annoloop.evaluation.label_deltas import render_deltas
     from annoloop.evaluation.leaderboard import render, render_labels
     from annoloop.steps.status import advice
 
@@ -37,9 +38,13 @@ def show(project: Any, result: Any) -> None:
     best = next((row for row in result.leaderboard if row.approach == "model"), None)
     if best is not None and len(best.scores.per_label) > 1:
         typer.echo(f"\n{best.name}, label by label\n\n{render_labels(best)}\n")
+    if result.deltas:
+        typer.echo(f"\nmodel less LLM, F label by label\n\n{render_deltas(result.deltas)}\n")
     for note in result.notes:
         typer.echo(f"note: {note}")
-    typer.echo(f"\nverdict: {result.verdict.decision}\n  {result.verdict.reason}")
+    typer.echo(f"\nverdict: {result.verdict.decision} ({result.said})")
+    for line in result.verdict.reason.splitlines():
+        typer.echo(f"  {line}")
     if result.wheel:
         typer.echo(f"\nwheel: {result.wheel}")
     typer.echo(f"next: {advice(project, result)}")

@@ -29,4 +29,6 @@ def status(project: ProjectFolder, as_json: AsJson = False) -> None:
         shown = "not judged yet" if record["score"] is None else f"held-out score {record['score']:.3f}"
         typer.echo(f"round {record['number']}  {record['gold_texts']} gold texts, {shown}")
     typer.echo(f"LLM      {found.llm}")
+    if found.outlook:
+        typer.echo(f"outlook  {found.outlook}")
     typer.echo(f"next: {found.next_step}")

@@ -25,6 +25,7 @@ Target = Annotated[
 def train_curve(project: ProjectFolder, target: Target = None, as_json: AsJson = False) -> None:
     """How the score grows with labels, where it will be with more, and whether to go on."""
     from annoloop.project import Project
+    from annoloop.steps.advice import lacking
     from annoloop.steps.progress import recorded
     from annoloop.steps.train_curve import train_curve as draw
 
@@ -39,9 +40,14 @@ def train_curve(project: ProjectFolder, target: Target = None, as_json: AsJson =
         print_json(found.to_json())
     else:
         _show(found)
+        need = lacking(opened)
+        if need is not None:
+            typer.echo(f"most lacking: {need}")
 
 
 def _show(found: TrainCurve) -> None:
+    from annoloop.steps.train_curve import MORE
+
     typer.echo(f"recipe {found.recipe}, {found.headline} on {found.scores.texts} dev texts\n")
     typer.echo("gold texts   score")
     for point in found.points:
@@ -49,11 +55,14 @@ def _show(found: TrainCurve) -> None:
     typer.echo("\ngold texts   forecast   95 % interval")
     for count, told in found.ahead[1:]:
         typer.echo(f"{count:>10}   {told.value:>8.3f}   {told.low:.3f} to {told.high:.3f}")
+    gain = found.next_labels
+    typer.echo(f"\n{MORE} more bring {gain.value:+.3f}, 95 % interval {gain.low:+.3f} to {gain.high:+.3f}")
     ceiling = found.forecast.ceiling
     if ceiling.high < 1:
-        typer.echo(f"\ntends to {ceiling.value:.3f}, 95 % interval {ceiling.low:.3f} to {ceiling.high:.3f}")
+        typer.echo(f"tends to {ceiling.value:.3f}, 95 % interval {ceiling.low:.3f} to {ceiling.high:.3f}")
     else:
-        typer.echo(f"\nno ceiling in sight yet, at least {ceiling.low:.3f}")
+        least = f", at least {ceiling.low:.3f}" if ceiling.low < 1 else ""
+        typer.echo(f"no ceiling in sight yet{least}")
     reach, hours = found.advice.reach, found.advice.hours
     if reach is not None:
         typer.echo(f"target   {reach.target:.3f} ({found.target_name}): {reach.outlook.replace('_', ' ')}")

@@ -9,7 +9,7 @@ models are the best, get the most.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -26,6 +26,9 @@ from annoloop.evaluation.scores import (
     resampled,
 )
 from annoloop.types import Annotation, Counts, Decision, GateVerdict, Gold, HeldOutGold, LabelScheme, Scores
+
+EXAMPLE = "; one of them is near "
+"""What stands before the quoted training text: a page that goes to others cuts the line here."""
 
 _Z95 = NormalDist().inv_cdf(0.975)
 
@@ -75,18 +78,19 @@ def gate(
     round_number: int,
     seed: int,
     plan: GatePlan | None = None,
-    leaked: Collection[str] = (),
+    leaked: Mapping[str, str] | None = None,
 ) -> GateVerdict:
     """Decide on a model of round `round_number` (1 to K) against the LLM on the blind held-out gold.
 
     `model` and `llm` map input hashes to predictions. An LLM's answer that could not be understood
     belongs there as an empty annotation: it is the LLM's mistake. A text that the LLM was never asked
-    is left out of the mapping. `leaked` names held-out texts of which the training gold holds a
-    near-duplicate.
+    is left out of the mapping. `leaked` maps held-out hashes to the training text that is a near-duplicate
+    of theirs.
 
-    The decision is "no_llm" without an LLM; "refused" where nothing can be claimed (the reason says
-    what is missing); "beats_llm" where the difference is positive and p <= alpha_k; "level" where the
-    95 % interval of the difference lies above -margin; "llm_ahead" where the difference is negative.
+    The decision is "no_llm" without an LLM; "refused" where nothing can be claimed (the reason says what is
+    missing, a line for each cause); "beats_llm" where the difference is positive and p <= alpha_k; "level"
+    where the difference lies above -margin with 1 - alpha_k; "llm_ahead" where it is negative. Both claims
+    share alpha_k: who beats the LLM is no further behind it either (a closed test).
     A positive difference that is neither significant nor safely above -margin is "refused" too: the
     set is too small to tell.
     """
@@ -95,13 +99,14 @@ def gate(
         return GateVerdict("no_llm", "No LLM was asked, so there is no LLM to beat.")
     usable = [g for g in gold if g.complete]
     ours, theirs = count(scheme, usable, model), count(scheme, usable, llm)
-    refusal = _refusal(usable, theirs, round_number=round_number, plan=plan, leaked=leaked)
-    if refusal:
-        return GateVerdict("refused", refusal)
+    refusals = list(_refusals(usable, theirs, round_number=round_number, plan=plan, leaked=leaked or {}))
+    if refusals:
+        return GateVerdict("refused", "\n".join(refusals))
     delta, interval = difference(ours, theirs, seed=seed)
     p_value = paired_p(ours, theirs, seed=seed, resamples=plan.resamples)
     alpha = plan.alpha_of(round_number)
-    decision = _decide(delta, interval, p_value, alpha=alpha, margin=plan.margin)
+    bound = lower_bound(ours, theirs, alpha=alpha, seed=seed, samples=plan.resamples)
+    decision = _decide(delta, bound, p_value, alpha=alpha, margin=plan.margin)
     reason = _reason(decision, ours, theirs, interval, p_value, alpha=alpha, plan=plan)
     if any(g.simulated for g in usable):
         reason += " The held-out answers were simulated from gold labels, not given by a person."
@@ -163,6 +168,16 @@ def difference(
     return delta, percentile_interval(values) or (-1.0, 1.0)
 
 
+def lower_bound(
+    ours: DocumentCounts, theirs: DocumentCounts, *, alpha: float, seed: int, samples: int = 9_999
+) -> float:
+    """What the difference surpasses with 1 - alpha: the one-sided paired bootstrap bound over documents."""
+    both = np.concatenate([ours.units, theirs.units], axis=1)
+    drawn = resampled(both, seed=seed, samples=samples)
+    values: FloatArray = f_of(drawn[:, :3]) - f_of(drawn[:, 3:])
+    return float(np.quantile(np.nan_to_num(values, nan=-1.0), alpha, method="lower"))
+
+
 def texts_needed(*, effect: float, alpha: float, power: float = 0.8, discordant: float = 0.2) -> int:
     """How many texts show a difference in accuracy of `effect` (Connor 1987).
 
@@ -217,50 +232,68 @@ def _wilson_lower(right: float, total: float) -> float:
     return max(0.0, (centre - spread) / (1 + z2 / total))
 
 
-def _refusal(
-    usable: list[Gold], theirs: DocumentCounts, *, round_number: int, plan: GatePlan, leaked: Collection[str]
-) -> str:
-    """Why no verdict can be given on this gold, or an empty string."""
-    names = {g.example.input_hash for g in usable}
+def _refusals(
+    usable: list[Gold],
+    theirs: DocumentCounts,
+    *,
+    round_number: int,
+    plan: GatePlan,
+    leaked: Mapping[str, str],
+) -> Iterator[str]:
+    """Every reason why no verdict can be given on this gold, one line each."""
+    texts = len(usable)
+    leaks = [g.example.input_hash for g in usable if g.example.input_hash in leaked]
+    clean = sum(g.blind and g.example.input_hash not in leaked for g in usable)
+    if clean < plan.min_texts:
+        yield _too_few(texts, clean, plan)
     assisted = sum(not g.blind for g in usable)
-    leaks = len(names & set(leaked))
-    if len(usable) < plan.min_texts:
-        wish = texts_needed(effect=plan.effect, alpha=plan.alpha, power=plan.power)
-        return (
-            f"No verdict on {len(usable)} held-out texts: at least {plan.min_texts - len(usable)} more "
-            f"are needed, and about {wish - len(usable)} more to show a difference of {plan.effect:.2f} "
-            f"with {plan.power:.0%} power."
-        )
     if assisted:
-        return (
-            f"No verdict: {assisted} of {len(usable)} held-out texts were not annotated blind, "
+        yield (
+            f"No verdict: {assisted} of {texts} held-out texts were not annotated blind, "
             "and gold made with suggestions in view flatters whoever suggested; answer them again without."
         )
     if leaks:
-        return (
-            f"No verdict: {leaks} of {len(usable)} held-out texts have a near-duplicate in the training gold."
+        yield (
+            f"No verdict: {len(leaks)} of {texts} held-out texts have a near-duplicate in the training "
+            f"gold, so the model has seen their answers{EXAMPLE}{_quoted(leaked[leaks[0]])}."
         )
-    if not theirs.units[:, (0, 2)].any():
-        return f"No verdict: the gold of the {len(usable)} held-out texts holds nothing to find."
-    if theirs.missing > (1 - plan.minimum_answered) * len(usable):
-        answered = len(usable) - theirs.missing
-        return (
-            f"No verdict: the LLM was asked only {answered} of {len(usable)} held-out texts; ask it the rest."
+    if texts and not theirs.units[:, (0, 2)].any():
+        yield f"No verdict: the gold of the {texts} held-out texts holds nothing to find."
+    if theirs.missing > (1 - plan.minimum_answered) * texts:
+        yield (
+            f"No verdict: the LLM was asked only {texts - theirs.missing} of {texts} held-out texts; "
+            "ask it the rest."
         )
     if round_number > plan.rounds:
-        return (
+        yield (
             f"No verdict: the {plan.rounds} rounds fixed before round 1 are used up; "
             "a further claim needs new held-out texts."
         )
-    return ""
 
 
-def _decide(
-    delta: float, interval: tuple[float, float], p_value: float, *, alpha: float, margin: float
-) -> Decision:
+def _too_few(texts: int, clean: int, plan: GatePlan) -> str:
+    wish = texts_needed(effect=plan.effect, alpha=plan.alpha, power=plan.power)
+    on = (
+        f"{texts} held-out texts"
+        if clean == texts
+        else f"{clean} blind, unseen ones of {texts} held-out texts"
+    )
+    return (
+        f"No verdict on {on}: at least {plan.min_texts - clean} more "
+        f"are needed, and about {wish - clean} more to show a difference of {plan.effect:.2f} "
+        f"with {plan.power:.0%} power."
+    )
+
+
+def _quoted(text: str, most: int = 50) -> str:
+    line = " ".join(text.split())
+    return f'"{line}"' if len(line) <= most else f'"{line[:most]}…"'
+
+
+def _decide(delta: float, bound: float, p_value: float, *, alpha: float, margin: float) -> Decision:
     if delta > 0 and p_value <= alpha:
         return "beats_llm"
-    if interval[0] > -margin:
+    if bound > -margin:
         return "level"
     return "llm_ahead" if delta < 0 else "refused"
 
@@ -281,7 +314,7 @@ def _reason(
     figures = (
         f"{name} {us:.3f} against the LLM's {them:.3f} on {len(ours.input_hashes)} blind held-out texts, "
         f"difference {us - them:+.3f}, 95 % interval {interval[0]:+.3f} to {interval[1]:+.3f}, "
-        f"p = {_p(p_value)} where this round may claim at {_p(alpha)}"
+        f"p {_p(p_value)} where this round may claim at {alpha:.4f}"
     )
     if decision == "beats_llm":
         return f"The model beats the LLM: {figures}."
@@ -308,4 +341,4 @@ def _more(ours: DocumentCounts, theirs: DocumentCounts, alpha: float, plan: Gate
 
 
 def _p(value: float) -> str:
-    return f"{value:.4f}" if value >= 0.0001 else "< 0.0001"
+    return f"= {value:.4f}" if value >= 0.0001 else "< 0.0001"

@@ -8,13 +8,22 @@ from datetime import UTC, datetime
 from typing import Any
 
 from annoloop.errors import AnnoloopError
-from annoloop.evaluation.gate import GatePlan, gate
+from annoloop.evaluation.gate import gate
+from annoloop.evaluation.label_deltas import LabelDelta, label_deltas
 from annoloop.evaluation.leaderboard import megabytes, ordered, throughput, to_json
-from annoloop.evaluation.scores import score, scores_to_json
+from annoloop.evaluation.scores import count, score, scores_to_json
 from annoloop.hashing import input_hash
 from annoloop.project import Project
-from annoloop.steps.llm import IMPORTED_FACT, ImportedSource, LLMSource, llm_source, why_no_llm
+from annoloop.steps.llm import (
+    IMPORTED_FACT,
+    ImportedSource,
+    LLMSource,
+    llm_source,
+    pin_few_shot,
+    why_no_llm,
+)
 from annoloop.steps.llm_baseline import baseline_notes
+from annoloop.steps.looks import gate_plan, keep_look, leaked, plan_notes, share_of
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import (
     ANSWERED_WRONGLY,
@@ -26,9 +35,9 @@ from annoloop.steps.sources import (
     rules_source,
 )
 from annoloop.steps.suggest import judge_rules
+from annoloop.steps.verdict import in_words
 from annoloop.types import Annotation, Example, GateVerdict, Gold, HeldOutGold, LeaderboardRow, Round, Scores
 
-PLAN_FACT = "gate.rounds"
 WHEEL_FACT = "wheel"
 LEADERBOARD_FACT = "leaderboard"
 """The rows as last judged, so that a page can show them without running a model."""
@@ -42,7 +51,8 @@ class Evaluation:
     """What is known about a project's approaches on its held-out texts.
 
     `assisted` counts held-out texts whose gold was not made blind, `simulated` those answered by the
-    simulated expert. `wheel` is the exported package, where there is one.
+    simulated expert. `wheel` is the exported package, where there is one. `said` is the verdict in a few
+    words, `deltas` the model against the LLM label by label, empty where not both have answered.
     """
 
     kind: str
@@ -54,6 +64,8 @@ class Evaluation:
     verdict: GateVerdict
     notes: tuple[str, ...] = ()
     wheel: str | None = None
+    said: str = ""
+    deltas: tuple[LabelDelta, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as `--json` prints them."""
@@ -69,12 +81,14 @@ class Evaluation:
             "leaderboard": [to_json(row) for row in self.leaderboard],
             "verdict": {
                 "decision": verdict.decision,
+                "said": self.said,
                 "reason": verdict.reason,
                 "p_value": verdict.p_value,
                 "alpha": verdict.alpha,
                 "delta": verdict.delta,
                 "delta_interval": verdict.delta_interval,
             },
+            "deltas": [delta.to_json() for delta in self.deltas],
             "notes": list(self.notes),
             "wheel": self.wheel,
         }
@@ -90,16 +104,6 @@ def _round_to_json(record: Round) -> dict[str, Any]:
         "recipe": record.recipe,
         "held_out": scores_to_json(record.held_out) if record.held_out else None,
     }
-
-
-def gate_plan(project: Project, *, rounds: int | None = None) -> GatePlan:
-    """The gate's terms; the number of rounds is fixed by the first call that asks, and then stays."""
-    settings = project.settings.gate
-    fixed = project.store.fact(PLAN_FACT)
-    if fixed is None:
-        fixed = rounds or settings.rounds
-        project.store.set_fact(PLAN_FACT, fixed)
-    return GatePlan(rounds=fixed, alpha=settings.alpha, margin=settings.margin, min_texts=settings.min_texts)
 
 
 def evaluate(project: Project, *, on_progress: OnProgress = silent) -> Evaluation:
@@ -118,7 +122,7 @@ def evaluate(project: Project, *, on_progress: OnProgress = silent) -> Evaluatio
     suffice = judge_rules(project, rules)[1] if rules and len(project.dev_gold()) else None
     rules_do = suffice is not None and suffice.suffice and model is None
     # Where rules suffice there is nothing to beat an LLM with, so it costs nothing.
-    llm = None if rules_do else llm_source(project, purpose="held_out")
+    llm = None if rules_do else _llm(project, model)
     said: dict[str, dict[str, Annotation]] = {}
     rows, notes = [], []
     for source in (rules, llm, model):
@@ -131,10 +135,10 @@ def evaluate(project: Project, *, on_progress: OnProgress = silent) -> Evaluatio
     if reason:
         notes.append(f"no LLM: {reason}")
     if llm is not None:
-        notes += baseline_notes(project)
+        notes += baseline_notes(project) + plan_notes(project)
     if model is not None:
         _keep_scores(project, model, rows[-1].scores)
-    verdict = _verdict(project, gold, model, said)
+    verdict = _verdict(project, gold, model, llm, said)
     if suffice is not None and rules_do:
         verdict = GateVerdict("rules_suffice", suffice.reason)
     result = Evaluation(
@@ -147,6 +151,8 @@ def evaluate(project: Project, *, on_progress: OnProgress = silent) -> Evaluatio
         verdict=verdict,
         notes=tuple(notes),
         wheel=project.store.fact(WHEEL_FACT) if model or rules_do else None,
+        said=in_words(verdict.decision, rows),
+        deltas=_deltas(project, gold, said),
     )
     _keep(project, result, gold, model)
     return result
@@ -162,23 +168,58 @@ def _keep(project: Project, result: Evaluation, gold: HeldOutGold, model: ModelS
     project.store.set_fact(EVALUATION_FACT, {**result.to_json(), "basis": basis})
 
 
+def _llm(project: Project, model: ModelSource | None) -> LLMSource | ImportedSource | None:
+    """The LLM to beat. Beside a model it is shown examples of the same gold that the model learned from."""
+    if model is not None and why_no_llm(project) is None and project.store.fact(IMPORTED_FACT) is None:
+        pin_few_shot(project)
+    return llm_source(project, purpose="held_out")
+
+
 def _verdict(
     project: Project,
     gold: HeldOutGold,
     model: ModelSource | None,
+    llm: LLMSource | ImportedSource | None,
     said: Mapping[str, Mapping[str, Annotation]],
 ) -> GateVerdict:
     if model is None:
         return GateVerdict("refused", "There is no trained model yet, so there is nothing to judge.")
-    return gate(
+    plan = gate_plan(project)
+    if llm is None:
+        return GateVerdict("no_llm", "No LLM was asked, so there is no LLM to beat.")
+    share = share_of(project, plan, number=model.number, model=model.key, llm=llm.key, gold=gold)
+    verdict = gate(
         project.scheme,
         gold,
         model=said["model"],
-        llm=said.get("llm"),
-        round_number=model.number,
+        llm=said["llm"],
+        round_number=share,
         seed=project.settings.training.seed,
-        plan=gate_plan(project),
+        plan=plan,
+        leaked=leaked(project, gold),
     )
+    if verdict.p_value is None:
+        return verdict
+    keep_look(project, plan, share=share, number=model.number, model=model.key, llm=llm.key, gold=gold)
+    return replace(verdict, reason=" ".join([verdict.reason, *_unequal(llm)]))
+
+
+def _unequal(llm: LLMSource | ImportedSource) -> list[str]:
+    """What makes the comparison unfair to the LLM, if anything: at most one sentence."""
+    if isinstance(llm, ImportedSource):
+        return ["The LLM's answers were imported, so what examples it was shown is not known."]
+    if not llm.few_shot:
+        return ["The LLM was shown no example of the training gold, so the effort was not equal."]
+    return []
+
+
+def _deltas(
+    project: Project, gold: HeldOutGold, said: Mapping[str, Mapping[str, Annotation]]
+) -> tuple[LabelDelta, ...]:
+    if "model" not in said or "llm" not in said or len(project.scheme.labels) < 2:
+        return ()
+    ours, theirs = (count(project.scheme, gold, said[approach]) for approach in ("model", "llm"))
+    return label_deltas(ours, theirs, seed=project.settings.training.seed)
 
 
 def _answers(

@@ -12,18 +12,20 @@ from tempfile import NamedTemporaryFile
 from typing import Any
 
 from annoloop.errors import AnnoloopError
+from annoloop.evaluation.gate import EXAMPLE
 from annoloop.evaluation.leaderboard import headline
 from annoloop.evaluation.report import Bars, Block, Facts, Page, Paragraph, Section, Table, render_page
 from annoloop.evaluation.report_charts import Bar, CurveChart, CurvePoint, Level
 from annoloop.project import Project
-from annoloop.steps.evaluate import EVALUATION_FACT, PLAN_FACT, WHEEL_FACT
+from annoloop.steps.evaluate import EVALUATION_FACT, WHEEL_FACT
 from annoloop.steps.llm import IMPORTED_FACT, why_no_llm
+from annoloop.steps.looks import PLAN_FACT
 from annoloop.steps.pace import Curve, Pace, pace
 from annoloop.steps.report_errors import errors_section
 from annoloop.steps.report_people import agreement_section, cost_section
 from annoloop.steps.sources import rules_source
 from annoloop.steps.status import advice_on
-from annoloop.steps.train_curve import TrainCurve, kept_curve
+from annoloop.steps.train_curve import MORE, TrainCurve, kept_curve
 from annoloop.types import SPLITS, Round
 
 DECISIONS = {
@@ -99,7 +101,11 @@ def _write(text: str, out: Path) -> None:
 def _page(project: Project, judged: Mapping[str, Any], figures: Pace, sections: Sequence[Section]) -> Page:
     section, verdict, held_out = project.settings.project, judged["verdict"], judged["held_out"]
     scores = {row["approach"]: row["score"] for row in judged["leaderboard"]}
-    lead = [verdict["reason"], f"Next: {advice_on(verdict['decision'], scores)}.", *_caveats(project, judged)]
+    following = f"Next: {advice_on(project, verdict['decision'], scores).rstrip('.')}."
+    # A report goes to others: it quotes no training text.
+    reasons = [line.partition(EXAMPLE) for line in verdict["reason"].splitlines()]
+    lead = [f"{said}." if cut else said for said, cut, _ in reasons]
+    lead += [following, *_caveats(project, judged)]
     name = headline(project.scheme)
     tiles = [
         (f"{title}, {name}", f"{scores[approach]:.3f}")
@@ -116,11 +122,21 @@ def _page(project: Project, judged: Mapping[str, Any], figures: Pace, sections: 
         title=section.name,
         subtitle=f"{section.kind}, {labels}, language {section.lang}; judged "
         f"{judged['basis']['at'][:16].replace('T', ' ')} UTC on {held_out['texts']:,} held-out texts",
-        headline=DECISIONS[verdict["decision"]],
+        headline=_headline(verdict),
         good=verdict["decision"] in GOOD,
         lead=tuple(lead),
         figures=tuple(tiles),
         sections=tuple(sections),
+    )
+
+
+def _headline(verdict: Mapping[str, Any]) -> str:
+    # Evaluations kept before there were words for what a level model saves have none.
+    said = verdict.get("said") or ""
+    return (
+        said.capitalize()
+        if verdict["decision"] == "level" and "," in said
+        else DECISIONS[verdict["decision"]]
     )
 
 
@@ -195,7 +211,26 @@ def _labels(judged: Mapping[str, Any]) -> Section | None:
         for label, one in of
     )
     table = Table(("label", "F", "precision", "recall", "to find"), rows, f"{best['name']}, held-out texts")
-    return Section("Label by label", (table,))
+    return Section("Label by label", (table, *_deltas(judged)))
+
+
+def _deltas(judged: Mapping[str, Any]) -> list[Block]:
+    """The model against the LLM; nothing where not both were judged, or judged before this was kept."""
+    deltas = judged.get("deltas") or []
+    if not deltas:
+        return []
+    rows = tuple(
+        (
+            one["label"],
+            shown(one["model"]),
+            shown(one["llm"]),
+            f"{one['delta']:+.3f}{'*' if one['marked'] else ''}",
+            f"{one['interval'][0]:+.3f} to {one['interval'][1]:+.3f}",
+        )
+        for one in deltas
+    )
+    caption = "F of model less F of LLM; * is beyond chance (p <= .05, Holm-corrected over the labels)."
+    return [Table(("label", "model", "LLM", "difference", "95 %"), rows, caption)]
 
 
 def _curve(project: Project, rounds: Curve | None, drawn: TrainCurve | None) -> Section | None:
@@ -223,6 +258,9 @@ def _drawn(drawn: TrainCurve, *, joined: bool) -> list[Block]:
     caption = f"Recipe {drawn.recipe} on shuffled parts of the gold, on {where}, and its forecast."
     chart = CurveChart(points, ahead, levels, "texts with gold", drawn.headline, caption, joined=False)
     blocks: list[Block] = [chart, Paragraph(drawn.advice.reason)]
+    gain = drawn.next_labels
+    brings = f"{MORE} more texts would bring {gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})."
+    blocks.append(Paragraph(brings))
     hours = drawn.advice.hours
     if hours is not None:
         blocks.append(Paragraph(f"To the target: {hours[0]:.1f} to {hours[1]:.1f} hours of one person."))

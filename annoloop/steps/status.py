@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from annoloop.project import Project
+from annoloop.steps.advice import outlook, what_to_label
 from annoloop.steps.evaluate import WHEEL_FACT, Evaluation
 from annoloop.steps.llm import why_no_llm
 from annoloop.steps.sources import rules_source
@@ -14,7 +15,10 @@ from annoloop.steps.sources import rules_source
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What a project holds. `questions` maps each round to its (answered, open) tasks; 0 is the blind one."""
+    """What a project holds. `questions` maps each round to its (answered, open) tasks; 0 is the blind one.
+
+    `outlook` says in one line what more labels would bring, None where that is not known.
+    """
 
     name: str
     kind: str
@@ -30,6 +34,7 @@ class Status:
     llm: str
     wheel: str | None
     next_step: str
+    outlook: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as `--json` prints them."""
@@ -72,6 +77,7 @@ def status(project: Project) -> Status:
         llm=f"none: {why}" if why else _llm_name(project.settings.llm.model),
         wheel=store.fact(WHEEL_FACT),
         next_step=_next_step(project, gold),
+        outlook=outlook(project),
     )
     return found
 
@@ -95,10 +101,11 @@ def _next_step(project: Project, gold: Mapping[str, int]) -> str:
 
 def advice(project: Project, result: Evaluation) -> str:
     """What a person would do next, in one line, from how the approaches stand."""
-    return advice_on(result.verdict.decision, {row.approach: row.scores.score for row in result.leaderboard})
+    scores: dict[str, float | None] = {row.approach: row.scores.score for row in result.leaderboard}
+    return advice_on(project, result.verdict.decision, scores)
 
 
-def advice_on(decision: str, scores: Mapping[str, float | None]) -> str:
+def advice_on(project: Project, decision: str, scores: Mapping[str, float | None]) -> str:
     """The same from the verdict's decision and the approaches' held-out scores."""
     rules, model = scores.get("rules"), scores.get("model")
     if decision == "rules_suffice":
@@ -106,7 +113,7 @@ def advice_on(decision: str, scores: Mapping[str, float | None]) -> str:
     if model is None:
         return "train a model: annoloop loop PROJECT"
     if rules is not None and rules > model:
-        return f"the rules ({rules:.3f}) are still ahead of the model ({model:.3f}): label another round"
+        return f"the rules ({rules:.3f}) are still ahead of the model ({model:.3f}): {what_to_label(project)}"
     if decision == "beats_llm":
         return "install the wheel; label more where the scores of single labels are low"
     if decision == "no_llm":
@@ -114,5 +121,5 @@ def advice_on(decision: str, scores: Mapping[str, float | None]) -> str:
     if decision == "level":
         return "as good as the LLM and cheaper: use the wheel, or label another round to pass it"
     if decision == "llm_ahead":
-        return "label another round: annoloop loop PROJECT --max-rounds N"
+        return what_to_label(project)
     return "label what the verdict says is missing, then annoloop evaluate PROJECT"

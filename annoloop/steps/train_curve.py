@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from annoloop.errors import TrainingError
-from annoloop.evaluation.forecast import Advice, Forecast, Point, Range, advise, forecast
+from annoloop.evaluation.forecast import Advice, Forecast, Point, Range, advise, forecast, gain_of
 from annoloop.evaluation.leaderboard import headline
 from annoloop.evaluation.scores import score
 from annoloop.project import Project
@@ -30,6 +30,9 @@ SMALLEST_SHARE = 1 / 6
 """Where the curve begins: the plateau of the first few labels says nothing about the last ones."""
 
 FEWEST_TEXTS = 30
+
+MORE = 50
+"""Texts that the nearest outlook is given for."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,11 @@ class TrainCurve:
         texts = [seen, seen * 3 // 2, 2 * seen, 3 * seen, 4 * seen]
         return tuple((count, self.forecast.at(count)) for count in texts)
 
+    @property
+    def next_labels(self) -> Range:
+        """What `MORE` more texts would bring over the curve's score of now."""
+        return gain_of(self.forecast, MORE)
+
     def to_json(self) -> dict[str, Any]:
         """Plain values, as `--json` prints them."""
         advice, reach = self.advice, self.advice.reach
@@ -78,6 +86,7 @@ class TrainCurve:
             "advice": advice.advised,
             "reason": advice.reason,
             "gain": advice.gain._asdict(),
+            "next_labels": {"texts": MORE, **self.next_labels._asdict()},
             "current": self.current,
         }
 
