@@ -10,6 +10,7 @@ import threading
 import typer
 
 from annoloop.cli.add import add
+from annoloop.cli.agreement import agreement
 from annoloop.cli.apply import apply
 from annoloop.cli.evaluate import evaluate
 from annoloop.cli.export import export
@@ -42,6 +43,7 @@ for command in (
     loop,
     train,
     train_curve,
+    agreement,
     evaluate,
     report,
     export,

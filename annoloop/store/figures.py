@@ -107,6 +107,20 @@ class FigureTables(Database):
             rows = connection.execute(query.group_by(tasks.c.round).order_by(tasks.c.round))
             return {int(row[0]): int(row[1]) for row in rows}
 
+    def answered_by_several(self) -> tuple[str, ...]:
+        """Hashes of the texts with two or more answers in force, a reviewer's decision counted as one."""
+        said = in_force.c.retracted.is_(False) & (in_force.c.verdict == "accept")
+        query = select(in_force.c.input_hash).where(said).group_by(in_force.c.input_hash)
+        with self.reading() as connection:
+            return tuple(connection.execute(query.having(func.count() > 1)).scalars())
+
+    def asked_of_several(self) -> tuple[int, int]:
+        """How many texts several are asked about, and how many of these still want an answer."""
+        query = select(func.count(), func.count().filter(tasks.c.is_open)).where(tasks.c.wanted > 1)
+        with self.reading() as connection:
+            asked, still_open = connection.execute(query).one()
+        return int(asked), int(still_open)
+
     def answered_after(self, position: int) -> frozenset[str]:
         """Hashes of the texts about which something was said after this place."""
         query = select(answers.c.input_hash).where(answers.c.position > position).distinct()
