@@ -1,4 +1,4 @@
-"""Agreement of people in a real store: pairs, rounds, the LLM beside them, what is confused, what is shown."""
+"""Agreement of people in a real store: pairs, rounds, the LLM beside them, what is confused."""
 
 from __future__ import annotations
 
@@ -52,7 +52,10 @@ def test_pairs_rounds_and_what_is_missing(project):
     say(project, second[0], "cy", "C")
     found = people_agreement(project)
     assert (found.people.texts, found.asked, found.waiting, found.missing) == (5, 6, 1, USEFUL - 5)
-    assert {who: of.same.value for who, of in found.by_pair.items()} == {("ada", "bo"): 0.75, ("ada", "cy"): 1}
+    assert {who: of.same.value for who, of in found.by_pair.items()} == {
+        ("ada", "bo"): 0.75,
+        ("ada", "cy"): 1,
+    }
     assert {number: of.texts for number, of in found.by_round.items()} == {1: 4, 2: 1}
     assert [(one.labels, one.texts, one.of) for one in found.confused] == [(("A", "B"), 1, 4)]
 

@@ -29,6 +29,8 @@ def agreement(project: ProjectFolder, as_json: AsJson = False) -> None:
         rows += [("blind" if not n else f"round {n}", of) for n, of in found.by_round.items()]
         if found.blind is not None and found.llm is not None:
             rows += [("people, read by the LLM", found.blind), (f"with {found.llm_name}", found.llm)]
+        if found.assisted.texts and found.unassisted.texts:
+            rows += [("with suggestions", found.assisted), ("without suggestions", found.unassisted)]
         for name, of in rows:
             typer.echo(_row(name, of))
         for label, one in found.people.per_label.items():

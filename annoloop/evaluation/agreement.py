@@ -117,9 +117,7 @@ def gwet_ac1(counts: IntArray) -> float | None:
     return _defined(_ac1(_ac1_sums(counts).sum(axis=0)[None]))
 
 
-def agreement(
-    scheme: LabelScheme, texts: Sequence[Opinions], *, seed: int, samples: int = 1000
-) -> Agreement:
+def agreement(scheme: LabelScheme, texts: Sequence[Opinions], *, seed: int, samples: int = 1000) -> Agreement:
     """How far those agree who answered the same texts; texts with one opinion are left out.
 
     Intervals are 95 % percentiles of a bootstrap over texts (Efron and Tibshirani 1993, chapter 13).
@@ -127,7 +125,7 @@ def agreement(
     shared = [one for one in texts if len(one.said) > 1]
     pairs = sum(len(one.said) * (len(one.said) - 1) // 2 for one in shared)
     if not shared:
-        return Agreement(0, 0, *[NOT_DEFINED] * 5)
+        return Agreement(0, 0, NOT_DEFINED, NOT_DEFINED, NOT_DEFINED, NOT_DEFINED, NOT_DEFINED)
     draw = _Draw(len(shared), seed, samples)
     exact, partial, per_label = _pair_counts(scheme, shared)
     values = [_units(scheme, one) for one in shared]
@@ -160,9 +158,7 @@ class _Draw:
         rng = np.random.default_rng(seed)
         self.times = rng.multinomial(texts, np.full(texts, 1 / texts), size=samples).astype(np.float64)
 
-    def __call__(
-        self, rows: NDArray[np.generic], figure: Callable[[FloatArray], FloatArray]
-    ) -> Measure:
+    def __call__(self, rows: NDArray[np.generic], figure: Callable[[FloatArray], FloatArray]) -> Measure:
         """`rows` is (texts, columns); `figure` makes (n,) figures of (n, columns) sums."""
         table = np.asarray(rows, dtype=np.float64)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -238,10 +234,11 @@ def _units(scheme: LabelScheme, one: Opinions) -> list[list[Said]]:
     if not scheme.has_spans:
         return [[frozenset(said.labels) for said in one.said.values()]]
     tokens = [found.span() for found in _TOKEN.finditer(one.text)]
-    return [
-        [frozenset(s.label for s in said.spans if s.start < end and start < s.end) for said in one.said.values()]
-        for start, end in tokens
-    ]
+    return [[_labels_at(said, start, end) for said in one.said.values()] for start, end in tokens]
+
+
+def _labels_at(said: Annotation, start: int, end: int) -> Said:
+    return frozenset(span.label for span in said.spans if span.start < end and start < span.end)
 
 
 def _sets(values: Sequence[Sequence[Sequence[Said]]]) -> tuple[IntArray, IntArray, FloatArray]:

@@ -16,7 +16,7 @@ from annoloop.steps.llm import llm_source
 from annoloop.types import Annotation, Answer, Example
 
 USEFUL = 50
-"""Texts answered twice from which a figure is of use: the 95 % interval of 85 % is then 10 points each way."""
+"""Texts answered twice from which a figure is of use: 85 % is then known to 10 points each way (95 %)."""
 
 FEW = 20
 """Fewer texts than this are a hint, no measure: no warning is drawn from them."""
@@ -56,6 +56,8 @@ class PeopleAgreement:
     `people` is of all of them, `by_pair` of each two, `by_round` over time (round 0 holds the texts to judge
     by). `blind` and `llm` are of the same texts, answered by several without a suggestion, and read by the
     LLM: how people agree with each other there, and the LLM with them; None where there are none.
+    `assisted` and `unassisted` are of pool texts that all answered with, or all without a suggestion: people
+    who follow suggestions agree more with each other where they see them.
     `asked` texts are asked of several, `waiting` of them still want an answer, `missing` further texts are
     needed for a figure of use.
     """
@@ -66,6 +68,8 @@ class PeopleAgreement:
     blind: Agreement | None
     llm: Agreement | None
     llm_name: str | None
+    assisted: Agreement
+    unassisted: Agreement
     asked: int
     waiting: int
     missing: int
@@ -106,6 +110,8 @@ class PeopleAgreement:
             "by_round": {str(number): asdict(of) for number, of in self.by_round.items()},
             "blind": asdict(self.blind) if self.blind else None,
             "llm": {"name": self.llm_name, **asdict(self.llm)} if self.llm else None,
+            "assisted": asdict(self.assisted),
+            "unassisted": asdict(self.unassisted),
             "asked": self.asked,
             "waiting": self.waiting,
             "missing": self.missing,
@@ -139,6 +145,8 @@ def people_agreement(project: Project) -> PeopleAgreement:
         blind=blind,
         llm=llm,
         llm_name=name,
+        assisted=_alike(project, examples, answers, blind=False),
+        unassisted=_alike(project, examples, answers, blind=True),
         asked=asked,
         waiting=waiting,
         missing=max(0, USEFUL - people.texts),
@@ -210,6 +218,16 @@ def _beside_llm(
     return people, agreement(project.scheme, pairs, seed=seed), source.name
 
 
+def _alike(
+    project: Project, examples: Mapping[str, Example], answers: Sequence[Answer], *, blind: bool
+) -> Agreement:
+    """Of pool texts that everybody answered with (or without) a suggestion."""
+    asked = [a for a in answers if not a.adjudicated]
+    others = {a.input_hash for a in asked if a.blind != blind}
+    pool = {name for name, example in examples.items() if example.split == "pool"} - others
+    return _measured(project, examples, _by_text(project, (a for a in asked if a.input_hash in pool)))
+
+
 def _confused(
     project: Project, examples: Mapping[str, Example], said: Said, answers: Sequence[Answer]
 ) -> tuple[Confusion, ...]:
@@ -229,15 +247,13 @@ def _confused(
                 pairs[pair].add(name)
     found = []
     for (one, other), names in pairs.items():
-        of = len(seen[one] | (seen[other] if other else set()))
+        held = len(seen[one] | (seen[other] if other else set()))
         shown = [examples[n] for n in sorted(names) if n in examples and examples[n].split == "pool"]
-        found.append(Confusion((one, other), len(names), of, tuple(shown[:QUOTED])))
+        found.append(Confusion((one, other), len(names), held, tuple(shown[:QUOTED])))
     return tuple(sorted(found, key=lambda one: (-one.texts, one.labels[0], one.labels[1] or "")))
 
 
-def _label_pairs(
-    project: Project, left: Annotation, right: Annotation
-) -> Iterable[tuple[str, str | None]]:
+def _label_pairs(project: Project, left: Annotation, right: Annotation) -> Iterable[tuple[str, str | None]]:
     for found in mistakes(project.scheme, left, right):
         names = sorted({name for name in found.labels if name is not None})
         if len(names) == 2:

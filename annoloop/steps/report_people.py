@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from annoloop.evaluation.agreement import Agreement, Measure
 from annoloop.evaluation.report import Block, Paragraph, Quote, Section, Table
 from annoloop.project import Project
-from annoloop.steps.pace import Pace
+from annoloop.steps.pace import MEASURED, Pace, annotator_speed
 from annoloop.steps.people_agreement import FEW, PeopleAgreement, people_agreement
 
 GAPS, LEAST_CONFUSED = 5, 2
@@ -30,17 +30,35 @@ def cost_section(project: Project, figures: Pace) -> Section:
         blocks.append(Table(("annotator", "texts", "minutes", "median seconds"), people))
     else:
         blocks.append(Paragraph("No answers were timed."))
-    if figures.savings is not None:
-        saved, (low, high) = figures.savings, figures.savings.interval
+    blocks.append(Paragraph(savings_line(figures)))
+    if (speed := annotator_speed(project)) is not None:
         blocks.append(
             Paragraph(
-                f"Suggestions saved about {saved.minutes:.0f} minutes "
-                f"(95 % interval {low:.0f} to {high:.0f}): "
-                f"{saved.assisted_seconds:.2f} seconds a word with, {saved.blind_seconds:.2f} without."
+                f"Modelled time of a text: {speed.start:.1f} s, {speed.a_word:.2f} s a word, "
+                f"{speed.an_entity:.1f} s a label given, {speed.an_edit:.1f} s a change; fitted on "
+                f"{speed.answers:,} answers, {speed.error:.1f} s off on average."
             )
         )
     blocks += _llm(project)
     return Section("Cost and time", tuple(blocks))
+
+
+def savings_line(figures: Pace) -> str:
+    """What suggestions save, in one line, or how many texts are missing to say so."""
+    saved = figures.savings
+    if saved is None:
+        blind, assisted = figures.measured
+        return (
+            f"What suggestions save is not measured yet: {blind} answers without and {assisted} with one, "
+            f"by the same people in the same rounds; {MEASURED} of each are needed."
+        )
+    low, high = saved.share_interval
+    told = f"{saved.share:.0%} of the time" if low > 0 or high < 0 else "no time that could be measured"
+    return (
+        f"Suggestions save {told} (95 % interval {low:.0%} to {high:.0%}): a text of average length takes "
+        f"{saved.assisted_seconds:.1f} seconds with and {saved.blind_seconds:.1f} without, measured on "
+        f"{saved.assisted} and {saved.blind} answers; chance decided which texts came without."
+    )
 
 
 def _llm(project: Project) -> list[Block]:
@@ -74,9 +92,13 @@ def agreement_section(project: Project) -> tuple[Section | None, int]:
         rows += [(f"round {n}" if n else "texts to judge by", of) for n, of in found.by_round.items()]
     if found.blind is not None and found.llm is not None:
         rows += [("people where the LLM has read", found.blind), (f"{found.llm_name} with people", found.llm)]
+    if found.assisted.texts and found.unassisted.texts:
+        rows += [("with suggestions", found.assisted), ("without suggestions", found.unassisted)]
     same = "same spans" if project.scheme.has_spans else "same answer"
     head = ("who", "texts", same, "F of one by the other", "Krippendorff's alpha", "Gwet's AC1")
-    blocks: list[Block] = [Paragraph(f"{line[0].upper()}{line[1:]}.", warning=True) for line in found.warnings]
+    blocks: list[Block] = [
+        Paragraph(f"{line[0].upper()}{line[1:]}.", warning=True) for line in found.warnings
+    ]
     blocks.append(Table(head, tuple(_agreement_row(name, of) for name, of in rows)))
     if any(of.texts < FEW for of in found.by_pair.values()):
         blocks.append(Paragraph(f"Fewer than {FEW} texts in common are a hint, no measure."))
