@@ -64,11 +64,11 @@ def category_suspects(
 ) -> tuple[Suspect, ...]:
     """The texts whose category a model doubts that has not learned from them, the most doubtful first.
 
-    Each fold is read by a model of the other folds. A text's place goes by self-confidence, the probability
-    of the label that was given, after each label's probabilities are lowered by their mean over the texts
-    that have it: a model that is never sure of a rare label would doubt all of its texts (Northcutt, Jiang
-    and Chuang 2021, Confident learning, section 3; Kuan and Mueller 2022, Model-agnostic label quality
-    scoring). With several categories it goes by the least likely of a text's yes and no decisions
+    Each fold is read by a model of the other folds. A text is doubted where another label is as likely as it
+    is on average for the texts that have it, so that a model that is never sure of a rare label does not
+    doubt all of its texts; the doubted ones are ranked by self-confidence, the probability of the label that
+    was given (Northcutt, Jiang and Chuang 2021, Confident learning: the confident joint and self-confidence).
+    With several categories a text goes by the least likely of its yes and no decisions
     (Thyagarajan et al. 2022). Empty where the gold cannot teach.
     """
     usable = sorted((g for g in gold if g.complete), key=lambda g: g.example.input_hash)
@@ -138,17 +138,15 @@ def _folds(
 def _of_one(scheme: LabelScheme, items: Sequence[Gold], table: FloatArray) -> Iterator[Suspect]:
     column = {name: place for place, name in enumerate(scheme.labels)}
     given = np.array([column[item.annotation.labels[0]] for item in items])
-    rows = np.arange(len(items))
-    usual = np.zeros(table.shape[1])
+    usual = np.full(table.shape[1], np.inf)
     for place in np.unique(given):
-        usual[place] = table[rows[given == place], place].mean()
-    # A label that nobody gave cannot be expected either.
-    lowered = np.where(usual > 0, table - usual + usual.max(), 0.0)
-    adjusted = np.maximum(lowered, 0) / np.maximum(lowered.sum(axis=1, keepdims=True), 1e-12)
-    for item, place, row in zip(items, given, adjusted, strict=True):
-        best = int(row.argmax())
-        # A label that no other fold has cannot be doubted.
-        if best != place and usual[place] > 0:
+        usual[place] = table[given == place, place].mean()
+    # A label that no other fold has cannot be doubted, nor expected.
+    usual[usual == 0] = np.inf
+    confident = np.where(table >= usual, table, -1.0)
+    for item, place, row, sure in zip(items, given, table, confident, strict=True):
+        best = int(sure.argmax())
+        if sure[best] >= 0 and best != place and np.isfinite(usual[place]):
             yield Suspect(item, float(row[place]), scheme.labels[place], scheme.labels[best])
 
 
