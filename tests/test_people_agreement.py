@@ -125,6 +125,7 @@ def test_the_command_prints_figures_and_json(project):
         say(project, task, "bo", "B" if n < 2 else "A")
     result = CliRunner().invoke(app, ["agreement", str(project.folder)])
     assert "gap: A and B are confused in 2 of 8 texts; write a rule into guidelines.md" in result.output
+    assert "not measured yet: 0 answers without and 0 with one" in result.output
     told = json.loads(CliRunner().invoke(app, ["agreement", str(project.folder), "--json"]).stdout)
     assert told["people"]["same"]["value"] == 0.75
     assert told["confused"][0]["labels"] == ["A", "B"]

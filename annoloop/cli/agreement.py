@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 def agreement(project: ProjectFolder, as_json: AsJson = False) -> None:
     """How far people agree with each other and with the LLM, and which labels they confuse."""
     from annoloop.project import Project
+    from annoloop.steps.pace import pace
     from annoloop.steps.people_agreement import people_agreement
+    from annoloop.steps.report_people import savings_line
 
-    found = people_agreement(Project.open(project))
+    opened = Project.open(project)
+    found = people_agreement(opened)
     if as_json:
         print_json(found.to_json())
         return
@@ -41,6 +44,7 @@ def agreement(project: ProjectFolder, as_json: AsJson = False) -> None:
         typer.echo(f"gap: {confusion.advice}")
     for warning in found.warnings:
         typer.echo(f"note: {warning}")
+    typer.echo(savings_line(pace(opened)))
 
 
 def _row(name: str, of: Agreement) -> str:
