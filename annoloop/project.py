@@ -130,14 +130,24 @@ class Project:
     ) -> Task:
         """The question about a text; only pool texts may carry a suggestion.
 
-        A share of the texts, drawn by hash, is asked of several annotators.
+        A share of the texts, drawn by hash, is asked of several annotators; another share of the pool is
+        asked without a suggestion.
         """
-        suggestion = suggestion if example.split == "pool" else None
+        if example.split != "pool" or self.is_unassisted(example.input_hash):
+            suggestion = None
         identity = task_hash(example.input_hash, self.scheme.kind, self.scheme.labels)
         review = self.settings.review
         shared = fraction(example.input_hash, "overlap") < review.overlap
         wanted = review.annotators if shared else 1
         return Task(identity, example, suggestion, suggestion is not None, priority, number, wanted)
+
+    def is_unassisted(self, input_hash: str) -> bool:
+        """Whether a pool text is drawn, by hash and seed, to be asked without a suggestion.
+
+        What suggestions save can be measured only where chance, and nothing else, decides who gets one.
+        """
+        salt = f"unassisted:{self.settings.training.seed}"
+        return fraction(input_hash, salt) < self.settings.review.unassisted_share
 
     def pool_gold(self) -> PoolGold:
         """Gold to learn from."""

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def make_project(folder: Path, texts: Iterable[tuple[str, tuple[Span, ...]]]) ->
         suggested.append(Suggestion(Annotation((), spans), score=0.9, source="rules"))
     project.store.add_examples(examples)
     project.store.add_tasks(
-        project.task(eg, number=1, priority=-number, suggestion=suggestion)
+        replace(project.task(eg, number=1, priority=-number), suggestion=suggestion, assisted=True)
         for number, (eg, suggestion) in enumerate(zip(examples, suggested, strict=True))
     )
     return project

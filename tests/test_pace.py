@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from itertools import count
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,13 +20,14 @@ from annoloop.project import Project
 from annoloop.steps.ask import answer_with, ask_blind
 from annoloop.steps.evaluate import evaluate
 from annoloop.steps.gold_counts import gold_counts
-from annoloop.steps.pace import FEW_ANSWERS, MEASURED, Cost, pace
+from annoloop.steps.pace import FEW_ANSWERS, MEASURED, Cost, annotator_speed, pace
 from annoloop.types import Annotation, Answer, Example, LLMCall, Round, Scores, Span, Suggestion
 
 TODAY = date(2026, 3, 10)
 NOON = int(datetime(2026, 3, 9, 12, tzinfo=UTC).timestamp()) * 1_000_000
 HOUR = 3_600_000_000
 ids = count()
+TEXTS = [f"nine words and a number, as short as this {n}" for n in range(600)]
 
 
 @pytest.fixture
@@ -33,11 +35,20 @@ def project(tmp_path) -> Project:
     return Project.create(tmp_path / "p", kind="ner", labels=["SHOP", "BRAND"])
 
 
-def ask(project: Project, number: int, *, split="pool", assisted=False, **fields) -> list:
+def ask(
+    project: Project, number: int, *, split="pool", assisted=False, drawn_only: bool | None = None, **fields
+) -> list:
     """Ask about so many texts of ten words."""
-    known = sum(project.store.example_counts().values())
-    texts = [f"nine words and a number, as short as this {n}" for n in range(known, known + number)]
-    examples = [Example(input_hash(text), text, split=split) for text in texts]
+    known = project.store.known_hashes(input_hash(text) for text in TEXTS)
+    # Of the pool, chance decides which texts come without a suggestion.
+    drawn = [
+        text
+        for text in TEXTS
+        if input_hash(text) not in known
+        and (split != "pool" or drawn_only is None or project.is_unassisted(input_hash(text)) == drawn_only)
+    ]
+    examples = [Example(input_hash(text), text, split=split) for text in drawn[:number]]
+    assert len(examples) == number
     project.store.add_examples(examples)
     suggestion = Suggestion(Annotation(), None, "rules") if assisted else None
     tasks = [replace(project.task(eg, number=1, suggestion=suggestion), **fields) for eg in examples]
@@ -186,16 +197,19 @@ def test_label_counts_kept_up_to_date_are_those_counted_anew(batches):
 
 
 def measured(project: Project, *, assisted_ms: int, who="anna") -> None:
-    blind, assisted = ask(project, MEASURED), ask(project, MEASURED, assisted=True)
+    blind = ask(project, MEASURED, drawn_only=True)
+    assisted = ask(project, MEASURED, assisted=True, drawn_only=False)
     save(project, *(answer(t, who, ms=10_000 + 10 * n) for n, t in enumerate(blind)))
     save(project, *(answer(t, who, ms=assisted_ms + 10 * n) for n, t in enumerate(assisted)))
 
 
-def test_saved_time_is_the_difference_per_word_over_the_assisted_texts(project):
+def test_saved_time_is_the_difference_per_text_over_the_assisted_texts(project):
     measured(project, assisted_ms=5_000)
     saved = pace(project, today=TODAY).savings
     assert (saved.blind, saved.assisted) == (MEASURED, MEASURED)
-    assert saved.blind_seconds == pytest.approx(1.01, abs=0.01)
+    assert saved.blind_seconds == pytest.approx(10.1, abs=0.1)
+    assert saved.assisted_seconds == pytest.approx(5.1, abs=0.1)
+    assert saved.share == pytest.approx(0.495, abs=0.01)
     assert saved.minutes == pytest.approx(MEASURED * 5 / 60, rel=0.02)
     assert 0 < saved.interval[0] <= saved.minutes <= saved.interval[1]
 
@@ -207,16 +221,75 @@ def test_no_difference_is_reported_as_an_interval_around_nothing(project):
 
 
 def test_time_saved_is_not_measured_across_different_people_nor_on_few_texts(project):
-    blind, assisted = ask(project, MEASURED), ask(project, MEASURED, assisted=True)
+    blind = ask(project, MEASURED, drawn_only=True)
+    assisted = ask(project, MEASURED, assisted=True, drawn_only=False)
     save(project, *(answer(t, "slow", ms=60_000) for t in blind))
     save(project, *(answer(t, "quick", ms=1_000) for t in assisted))
     assert pace(project, today=TODAY).savings is None
 
 
 def test_blind_held_out_answers_are_no_measure_of_labelling_by_hand(project):
-    blind, assisted = ask(project, MEASURED, split="held_out"), ask(project, MEASURED, assisted=True)
+    blind, assisted = (
+        ask(project, MEASURED, split="held_out"),
+        ask(project, MEASURED, assisted=True, drawn_only=False),
+    )
     save(project, *(answer(t, ms=10_000) for t in blind), *(answer(t, ms=1_000) for t in assisted))
     assert pace(project, today=TODAY).savings is None
+
+
+def test_texts_that_chance_did_not_draw_are_no_measure_of_labelling_by_hand(project):
+    # As where a source had nothing to say of a text.
+    blind, assisted = (ask(project, MEASURED, assisted=a, drawn_only=False) for a in (False, True))
+    save(project, *(answer(t, ms=10_000) for t in blind), *(answer(t, ms=1_000) for t in assisted))
+    assert pace(project, today=TODAY).savings is None
+    assert pace(project, today=TODAY).measured == (0, 0)
+
+
+def test_longer_texts_among_those_with_suggestions_are_no_loss(project):
+    measured(project, assisted_ms=10_000)
+    longer = [f"{text} {'and much more of the same ' * 10}" for text in TEXTS[:80]]
+    longer = [text for text in longer if not project.is_unassisted(input_hash(text))][:40]
+    examples = [Example(input_hash(text), text) for text in longer]
+    project.store.add_examples(examples)
+    tasks = [project.task(eg, number=1, suggestion=Suggestion(Annotation(), None, "r")) for eg in examples]
+    project.store.add_tasks(tasks)
+    save(project, *(answer(t, ms=70_000) for t in tasks))
+    saved = pace(project, today=TODAY).savings
+    assert saved.share_interval[0] <= 0.02 and abs(saved.share) < 0.05
+
+
+def test_the_share_without_suggestions_is_drawn_by_text_and_said_on_the_task(project):
+    texts = [Example(input_hash(text), text) for text in TEXTS]
+    suggestion = Suggestion(Annotation(), None, "rules")
+    tasks = [project.task(example, number=1, suggestion=suggestion) for example in texts]
+    without = [task for task in tasks if not task.assisted]
+    assert 30 < len(without) < 90
+    assert all(task.suggestion is None for task in without)
+    assert [project.task(task.example, number=3, suggestion=suggestion).assisted for task in without] == [
+        False
+    ] * len(without)
+
+
+def test_the_speed_of_people_is_found_again_from_their_times_pauses_and_all(project):
+    rng = np.random.default_rng(0)
+    examples = []
+    for n in range(200):
+        text = " ".join([f"wort{n}", *["so"] * int(rng.integers(1, 60))])
+        examples.append(Example(input_hash(text), text))
+    project.store.add_examples(examples)
+    tasks = [project.task(example, number=1) for example in examples]
+    project.store.add_tasks(tasks)
+    for place, task in enumerate(tasks):
+        spans = tuple(Span(n, n + 1, "SHOP") for n in range(int(rng.integers(0, 4))))
+        words = task.example.text.count(" ") + 1
+        ms = 2_000 + 300 * words + 3_000 * len(spans) + int(rng.normal(0, 300))
+        save(project, answer(task, ms=7_200_000 if place % 25 == 7 else ms, annotation=Annotation((), spans)))
+    speed = annotator_speed(project, "anna")
+    assert speed.answers == 200
+    # Nothing was suggested: each span given is one change, and the two share its cost.
+    assert speed.a_word == pytest.approx(0.3, rel=0.25)
+    assert speed.an_entity + speed.an_edit == pytest.approx(3, rel=0.25)
+    assert annotator_speed(project, "ben") is None
 
 
 def test_cost_is_the_sum_of_what_is_known_and_none_where_a_price_is_not(project):

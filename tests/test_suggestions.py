@@ -24,15 +24,15 @@ ROWS = feedback(90)
 TOPICS = LabelScheme("textcat", ("lift", "light", "train"))
 
 
-def begun(folder, **options) -> Project:
-    project = small_project(folder, ROWS, **options)
+def begun(folder, review="unassisted_share = 0", **options) -> Project:
+    project = small_project(folder, ROWS, review=review, **options)
     ask_blind(project)
     answer_with(project, expert(project, ROWS), BLIND_ROUND)
     return project
 
 
 def test_a_task_names_the_patterns_behind_its_suggestion(tmp_path):
-    project = begun(tmp_path / "p", review='language = "en"')
+    project = begun(tmp_path / "p", review='language = "en"\nunassisted_share = 0')
     write_rows(project.patterns, PATTERNS)
     source = rules_source(project)
     assert source.name == f"2 rules ({source.rules.version[:6]})"
@@ -82,7 +82,9 @@ def test_the_llm_gives_its_reason_and_what_it_invented_is_told(tmp_path):
     rows = [{"text": f"Der Aufzug {number} steht still."} for number in range(20)]
     with FakeLLM(answer) as fake:
         folder = tmp_path / "p"
-        project = small_project(folder, rows, server=fake, kind="ner", labels=("LIFT",))
+        project = small_project(
+            folder, rows, server=fake, kind="ner", labels=("LIFT",), review="unassisted_share = 0"
+        )
         cfg = (folder / "annoloop.cfg").read_text(encoding="utf8")
         (folder / "annoloop.cfg").write_text("[llm]\ninclude_reason = true\n\n" + cfg, encoding="utf8")
         without = llm_source(project)
@@ -112,7 +114,9 @@ def test_what_the_llm_left_in_doubt_is_asked_about_first_and_shown(tmp_path):
 
     rows = [{"text": f"Der Aufzug {number} steht und steht und ruht."} for number in range(40)]
     with FakeLLM(answer) as fake:
-        project = small_project(tmp_path / "p", rows, server=fake, kind="ner", labels=("LIFT",))
+        project = small_project(
+            tmp_path / "p", rows, server=fake, kind="ner", labels=("LIFT",), review="unassisted_share = 0"
+        )
         open_round(project, 1, batch=40, source=llm_source(project))
     tasks = project.store.tasks(round=1)
     doubtful = [bool({"7", "8"} & set(task.example.text)) for task in tasks]

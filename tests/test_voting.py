@@ -328,7 +328,9 @@ TRUTH = {row["text"]: row["label"] for row in ROWS}
 def begun(folder, *, wrong_about=lambda row: False, patterns=PATTERNS, server=None, **sections) -> Project:
     """A project with rules, dev and held-out answers, and an imported LLM that errs on some rows."""
     corpus = "held_out = 0.2\ndev = 0.4"
-    project = small_project(folder, ROWS, server=server, corpus=corpus, review='language = "en"', **sections)
+    project = small_project(
+        folder, ROWS, server=server, corpus=corpus, review='language = "en"\nunassisted_share = 0', **sections
+    )
     write_rows(project.patterns, patterns)
     ask_blind(project)
     answer_with(project, expert(project, ROWS), BLIND_ROUND)

@@ -10,11 +10,13 @@ import threading
 import typer
 
 from annoloop.cli.add import add
+from annoloop.cli.agreement import agreement
 from annoloop.cli.apply import apply
 from annoloop.cli.evaluate import evaluate
 from annoloop.cli.export import export
 from annoloop.cli.init import init
 from annoloop.cli.llm import llm_app
+from annoloop.cli.look_again import look_again
 from annoloop.cli.loop import loop
 from annoloop.cli.report import report
 from annoloop.cli.review import review
@@ -44,6 +46,8 @@ for command in (
     train,
     train_curve,
     simulate,
+    agreement,
+    look_again,
     evaluate,
     report,
     export,

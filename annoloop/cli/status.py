@@ -25,6 +25,10 @@ def status(project: ProjectFolder, as_json: AsJson = False) -> None:
     for number, (done, still_open) in found.questions.items():
         name = "blind" if number == 0 else f"round {number}"
         typer.echo(f"asked    {name}: {done} answered, {still_open} open")
+    if found.answered_by_several:
+        typer.echo(
+            f"people   {found.answered_by_several} texts answered by several: annoloop agreement {project}"
+        )
     for record in found.rounds:
         shown = "not judged yet" if record["score"] is None else f"held-out score {record['score']:.3f}"
         typer.echo(f"round {record['number']}  {record['gold_texts']} gold texts, {shown}")

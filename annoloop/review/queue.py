@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from annoloop.errors import SchemeError
 from annoloop.review.parsing import MAX_ANSWERS, Call, is_id, parse_answer, parse_call
 from annoloop.review.shown import show_answer, show_task
+from annoloop.store.doubts import DOUBTS_FACT
 from annoloop.store.leases import Holder, Leased
 from annoloop.types import Answer, LabelScheme, Task
 
@@ -102,6 +103,7 @@ def _told(
         tasks = [*leased.tasks, *(task for task, _ in decided)]
         drafts = store.drafts_of(holder.annotator, [task.task_hash for task in leased.tasks])
         hashes = [task.example.input_hash for task in tasks] if holder.adjudicating else []
+        doubts = (store.fact(DOUBTS_FACT) or {}) if holder.adjudicating else {}
         versions = {
             text: [version for version in said if not version.adjudicated]
             for text, said in store.versions(hashes).items()
@@ -114,6 +116,7 @@ def _told(
             draft=drafts.get(task.task_hash),
             versions=versions.get(task.example.input_hash),
             again=task.task_hash in leased.again,
+            doubt=doubts.get(task.example.input_hash),
         )
         for task in leased.tasks
     ]
@@ -127,7 +130,12 @@ def _told(
         told["history"] = [
             {
                 "task": show_task(
-                    task, scheme, lang=lang, answer=answer, versions=versions.get(task.example.input_hash)
+                    task,
+                    scheme,
+                    lang=lang,
+                    answer=answer,
+                    versions=versions.get(task.example.input_hash),
+                    doubt=doubts.get(task.example.input_hash),
                 ),
                 "answer": show_answer(answer, scheme),
             }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from annoloop.review.pieces import pieces
@@ -19,12 +19,14 @@ def show_task(
     draft: Draft | None = None,
     versions: Sequence[Answer] | None = None,
     again: bool = False,
+    doubt: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """A task: its text in pieces, its suggestion only where the task is assisted.
 
     Every edge of a span that the page may draw is the edge of a piece: those suggested, those of `answer`
     (what was said before), of `draft` (what was begun) and of `versions` (what others said, for a reviewer:
-    then nothing is suggested). `again` says that it was skipped before.
+    then nothing is suggested). `again` says that it was skipped before, `doubt` why a reviewer is to
+    look at it though nobody differs.
     """
     suggestion = task.suggestion if task.assisted and versions is None else None
     suggested = scheme.current(suggestion.annotation) if suggestion else Annotation()
@@ -55,6 +57,7 @@ def show_task(
         }
     if versions is not None:
         shown["versions"] = [show_version(version, scheme) for version in versions]
+        shown["doubt"] = dict(doubt) if doubt else None
     return shown
 
 

@@ -209,6 +209,7 @@ class ReviewSection(Section):
     lease_minutes: float = Field(gt=0)
     overlap: float = Field(ge=0, le=1)
     annotators: int = Field(ge=2)
+    unassisted_share: float = Field(ge=0, le=1)
     agreement_passes: bool
     accept_on_key: bool
     language: Literal["en", "de"] | None

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from annoloop.evaluation.speed import Speed, fit_speed
 from annoloop.project import Project
 from annoloop.steps.evaluate import LEADERBOARD_FACT
 from annoloop.steps.gold_counts import gold_counts
@@ -110,15 +111,19 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Savings:
-    """Time saved by suggestions, as measured: seconds a word (medians), and minutes over all assisted texts.
+    """Time saved by suggestions, as measured where chance decided which texts came without one.
 
-    `interval` is the 95 % bootstrap interval of `minutes`. The texts differ between the two groups.
+    `blind_seconds` and `assisted_seconds` are of a text of average length: measured times over those that
+    length alone explains. `share` of the time is saved, `minutes` over all assisted texts; `interval` is the
+    95 % bootstrap interval of `minutes`, `share_interval` that of `share`.
     """
 
     blind: int
     assisted: int
     blind_seconds: float
     assisted_seconds: float
+    share: float
+    share_interval: tuple[float, float]
     minutes: float
     interval: tuple[float, float]
 
@@ -137,7 +142,8 @@ class Pace:
     """All figures of the progress page. `goal` counts what is left until a verdict can be given too.
 
     `labels` counts gold by split and label; `gold` counts the texts with gold by split.
-    `held_out_missing` is how many further held-out texts the verdict needs.
+    `held_out_missing` is how many further held-out texts the verdict needs. `measured` counts the answers
+    without and with a suggestion by which savings are measured.
     """
 
     done: int
@@ -152,6 +158,7 @@ class Pace:
     curve: Curve | None
     savings: Savings | None
     cost: Cost | None
+    measured: tuple[int, int] = (0, 0)
 
 
 def pace(project: Project, *, utc_offset: int = 0, today: date | None = None) -> Pace:
@@ -173,6 +180,7 @@ def pace(project: Project, *, utc_offset: int = 0, today: date | None = None) ->
     # Today is not over, so it says nothing yet about what a day brings.
     whole = [day for day in days if day.day < today]
     times = _seconds(store.newest_times(limit=RECENT, pool_only=False), caps)
+    blind, assisted = _groups(project)
     return Pace(
         done=progress.done,
         open=progress.open,
@@ -184,7 +192,8 @@ def pace(project: Project, *, utc_offset: int = 0, today: date | None = None) ->
         gold=gold.texts,
         labels=gold.labels,
         curve=_curve(project),
-        savings=_savings(store, caps, seed=project.settings.training.seed),
+        savings=_savings(blind, assisted, caps, seed=project.settings.training.seed),
+        measured=(len(blind), len(assisted)),
         cost=_cost(store),
     )
 
@@ -286,27 +295,64 @@ def _baseline(row: Mapping[str, Any]) -> Baseline | None:
     return Baseline(row["approach"], row["name"], row["score"], interval)  # type: ignore[arg-type]
 
 
-def _savings(store: Store, caps: Mapping[str, int], *, seed: int) -> Savings | None:
-    """Measured where the same people answered pool texts with and without suggestions, enough of each."""
+def _groups(project: Project) -> tuple[list[Timed], list[Timed]]:
+    """Answers to pool texts without and with a suggestion, by the same people, in rounds that suggested.
+
+    Of those without only the texts that were drawn for it count: where a source had nothing to say, chance
+    did not decide.
+    """
+    store = project.store
     blind = store.newest_times(limit=MOST_MEASURED, blind=True)
-    assisted = store.newest_times(limit=MOST_MEASURED, blind=False) if len(blind) >= MEASURED else ()
-    both = {t.annotator for t in blind} & {t.annotator for t in assisted}
-    slow, fast = (_per_word([t for t in part if t.annotator in both], caps) for part in (blind, assisted))
-    if min(len(slow), len(fast)) < MEASURED:
+    assisted = store.newest_times(limit=MOST_MEASURED, blind=False) if blind else ()
+    rounds = {t.round for t in assisted}
+    drawn = [t for t in blind if t.round in rounds and project.is_unassisted(t.input_hash)]
+    both = {t.annotator for t in drawn} & {t.annotator for t in assisted}
+    asked = {t.round for t in drawn}
+    return (
+        [t for t in drawn if t.annotator in both],
+        [t for t in assisted if t.annotator in both and t.round in asked],
+    )
+
+
+def _savings(
+    blind: Sequence[Timed], assisted: Sequence[Timed], caps: Mapping[str, int], *, seed: int
+) -> Savings | None:
+    """Measured where there are enough answers of each kind, adjusted for the length of the texts."""
+    if min(len(blind), len(assisted)) < MEASURED:
         return None
+    times = _seconds([*blind, *assisted], caps)
+    # Length alone: what was edited is what the suggestion changed, and must not be adjusted away.
+    lengths = np.array([[t.words, 0, 0] for t in (*blind, *assisted)])
+    speed = fit_speed(lengths, times)
+    if speed is None:
+        return None
+    modelled = np.maximum(speed.seconds(lengths), 0.1)
+    ratios, middle = times / modelled, float(modelled.mean())
+    slow, fast = ratios[: len(blind)], ratios[len(blind) :]
     rng = np.random.default_rng(seed)
-    resampled = (np.median(rng.choice(part, (1000, len(part))), axis=1) for part in (slow, fast))
-    words = sum(t.words for t in assisted if t.annotator in both) / 60
-    differences = np.subtract(*resampled) * words
-    low, high = np.percentile(differences, (2.5, 97.5))
-    before, after = float(np.median(slow)), float(np.median(fast))
-    return Savings(len(slow), len(fast), before, after, (before - after) * words, (float(low), float(high)))
+    before, after = (rng.choice(part, (1000, len(part))).mean(axis=1) for part in (slow, fast))
+    minutes = float(modelled[len(blind) :].sum()) / 60
+    low, high = np.percentile((before - after) * minutes, (2.5, 97.5))
+    least, most = np.percentile(1 - after / np.maximum(before, 1e-9), (2.5, 97.5))
+    slow_mean, fast_mean = max(float(slow.mean()), 1e-9), float(fast.mean())
+    return Savings(
+        blind=len(blind),
+        assisted=len(assisted),
+        blind_seconds=slow_mean * middle,
+        assisted_seconds=fast_mean * middle,
+        share=1 - fast_mean / slow_mean,
+        share_interval=(float(least), float(most)),
+        minutes=(slow_mean - fast_mean) * minutes,
+        interval=(float(low), float(high)),
+    )
 
 
-def _per_word(times: Sequence[Timed], caps: Mapping[str, int]) -> NDArray[np.float64]:
-    """Seconds a word of each answer."""
-    words = np.asarray([max(t.words, 1) for t in times], dtype=np.float64)
-    return _seconds(times, caps) / words
+def annotator_speed(project: Project, annotator: str | None = None) -> Speed | None:
+    """The fitted time model of one annotator, or of all together; None with too few measured answers."""
+    times = project.store.newest_times(limit=MOST_MEASURED, pool_only=False)
+    kept = [t for t in times if annotator in (None, t.annotator)]
+    features = np.array([[t.words, t.entities, t.edits] for t in kept]).reshape(-1, 3)
+    return fit_speed(features, np.array([t.milliseconds / 1000 for t in kept]))
 
 
 _costs: WeakKeyDictionary[Store, tuple[int, Cost | None]] = WeakKeyDictionary()

@@ -51,7 +51,8 @@ class Reported:
 def report(project: Project, out: Path) -> Reported:
     """Write the report on what was last judged. No model runs, no LLM is asked, `out` is replaced whole.
 
-    The texts it quotes, those with mistakes, are dev texts: held-out ones are never shown.
+    The texts it quotes, those with mistakes and those that people differ on, are dev and pool texts: held-out
+    ones are never shown.
 
     Raises:
         AnnoloopError: nothing is judged yet, or `out` is a folder.
@@ -65,19 +66,20 @@ def report(project: Project, out: Path) -> Reported:
             hint="judge first: annoloop evaluate PROJECT (annoloop loop PROJECT does so in each round)",
         )
     errors, quoted = errors_section(project)
+    people, shown = agreement_section(project)
     figures, curve = pace(project), kept_curve(project)
     sections = (
         _leaderboard(project, judged),
         _curve(project, figures.curve, curve),
         _labels(judged),
         cost_section(project, figures),
-        agreement_section(project),
+        people,
         errors,
         _provenance(project, judged),
     )
     page = _page(project, judged, figures, [section for section in sections if section is not None])
     _write(render_page(page), out)
-    return Reported(out, quoted)
+    return Reported(out, quoted + shown)
 
 
 def _write(text: str, out: Path) -> None:

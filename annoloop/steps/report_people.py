@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from itertools import combinations
+from collections.abc import Iterator
 
-from annoloop.evaluation.report import Block, Paragraph, Section, Table
-from annoloop.evaluation.scores import count, f_of
+from annoloop.evaluation.agreement import Agreement, Measure
+from annoloop.evaluation.report import Block, Paragraph, Quote, Section, Table
 from annoloop.project import Project
-from annoloop.steps.pace import Pace
-from annoloop.types import Annotation, Answer, Example, Gold
+from annoloop.steps.pace import MEASURED, Pace, annotator_speed
+from annoloop.steps.people_agreement import FEW, PeopleAgreement, people_agreement
 
-FEW_TEXTS = 20
-"""Texts in common below which two people's agreement is called a hint."""
+GAPS, LEAST_CONFUSED = 5, 2
+"""Pairs of confused labels that are told of, and in how many texts they must be confused."""
 
 
 def cost_section(project: Project, figures: Pace) -> Section:
@@ -32,17 +30,35 @@ def cost_section(project: Project, figures: Pace) -> Section:
         blocks.append(Table(("annotator", "texts", "minutes", "median seconds"), people))
     else:
         blocks.append(Paragraph("No answers were timed."))
-    if figures.savings is not None:
-        saved, (low, high) = figures.savings, figures.savings.interval
+    blocks.append(Paragraph(savings_line(figures)))
+    if (speed := annotator_speed(project)) is not None:
         blocks.append(
             Paragraph(
-                f"Suggestions saved about {saved.minutes:.0f} minutes "
-                f"(95 % interval {low:.0f} to {high:.0f}): "
-                f"{saved.assisted_seconds:.2f} seconds a word with, {saved.blind_seconds:.2f} without."
+                f"Modelled time of a text: {speed.start:.1f} s, {speed.a_word:.2f} s a word, "
+                f"{speed.an_entity:.1f} s a label given, {speed.an_edit:.1f} s a change; fitted on "
+                f"{speed.answers:,} answers, {speed.error:.1f} s off on average."
             )
         )
     blocks += _llm(project)
     return Section("Cost and time", tuple(blocks))
+
+
+def savings_line(figures: Pace) -> str:
+    """What suggestions save, in one line, or how many texts are missing to say so."""
+    saved = figures.savings
+    if saved is None:
+        blind, assisted = figures.measured
+        return (
+            f"What suggestions save is not measured yet: {blind} answers without and {assisted} with one, "
+            f"by the same people in the same rounds; {MEASURED} of each are needed."
+        )
+    low, high = saved.share_interval
+    told = f"{saved.share:.0%} of the time" if low > 0 or high < 0 else "no time that could be measured"
+    return (
+        f"Suggestions save {told} (95 % interval {low:.0%} to {high:.0%}): a text of average length takes "
+        f"{saved.assisted_seconds:.1f} seconds with and {saved.blind_seconds:.1f} without, measured on "
+        f"{saved.assisted} and {saved.blind} answers; chance decided which texts came without."
+    )
 
 
 def _llm(project: Project) -> list[Block]:
@@ -62,46 +78,54 @@ def _llm(project: Project) -> list[Block]:
     return [Table(("LLM for", "model", "texts", "tokens", "money", "minutes"), rows)]
 
 
-def agreement_section(project: Project) -> Section | None:
-    """How far each two people agree on texts that both answered; None where no text has two answers."""
-    by_pair: dict[tuple[str, str], list[tuple[Answer, Answer]]] = defaultdict(list)
-    for said in _by_text(project.store.answers_in_force()).values():
-        for pair in combinations(sorted(said, key=lambda answer: answer.annotator), 2):
-            by_pair[pair[0].annotator, pair[1].annotator].append(pair)
-    if not by_pair:
-        return None
-    rows = tuple(_pair_row(project, names, pairs) for names, pairs in sorted(by_pair.items()))
-    same = "same answer" if not project.scheme.has_spans else "same spans"
-    table = Table(("annotators", "texts", same, "F of one by the other"), rows)
-    blocks: list[Block] = [table]
-    if any(len(pairs) < FEW_TEXTS for pairs in by_pair.values()):
-        blocks.append(Paragraph(f"Fewer than {FEW_TEXTS} texts in common are a hint, no measure."))
-    return Section("Agreement of people", tuple(blocks))
+def agreement_section(project: Project) -> tuple[Section | None, int]:
+    """How far those agree who answered the same texts, and how many texts are quoted for it.
 
-
-def _by_text(answers: Iterable[Answer]) -> Mapping[str, list[Answer]]:
-    """What people accepted, as annotators, by text."""
-    found: dict[str, list[Answer]] = defaultdict(list)
-    for answer in answers:
-        if answer.verdict == "accept" and not answer.adjudicated and not answer.simulated:
-            found[answer.input_hash].append(answer)
-    return found
-
-
-def _pair_row(
-    project: Project, names: tuple[str, str], pairs: list[tuple[Answer, Answer]]
-) -> tuple[str, ...]:
-    scheme = project.scheme
-    said: dict[str, Annotation] = {}
-    gold = []
-    for left, right in pairs:
-        gold.append(Gold(Example(left.input_hash, ""), scheme.current(left.annotation)))
-        said[left.input_hash] = scheme.current(right.annotation)
-    counted = count(scheme, gold, said)
-    value = float(f_of(counted.counts.sum(axis=(0, 1))))
-    return (
-        " and ".join(names),
-        f"{len(pairs):,}",
-        f"{counted.right.mean():.0%}",
-        "–" if value != value else f"{value:.3f}",
+    None where no text has two answers. Quoted are pool texts only.
+    """
+    found = people_agreement(project)
+    if not found.people.texts:
+        return None, 0
+    rows = [("all", found.people)] if len(found.by_pair) > 1 else []
+    rows += [(" and ".join(who), of) for who, of in found.by_pair.items()]
+    if len(found.by_round) > 1:
+        rows += [(f"round {n}" if n else "texts to judge by", of) for n, of in found.by_round.items()]
+    if found.blind is not None and found.llm is not None:
+        rows += [("people where the LLM has read", found.blind), (f"{found.llm_name} with people", found.llm)]
+    if found.assisted.texts and found.unassisted.texts:
+        rows += [("with suggestions", found.assisted), ("without suggestions", found.unassisted)]
+    same = "same spans" if project.scheme.has_spans else "same answer"
+    head = ("who", "texts", same, "F of one by the other", "Krippendorff's alpha", "Gwet's AC1")
+    blocks: list[Block] = [
+        Paragraph(f"{line[0].upper()}{line[1:]}.", warning=True) for line in found.warnings
+    ]
+    blocks.append(Table(head, tuple(_agreement_row(name, of) for name, of in rows)))
+    if any(of.texts < FEW for of in found.by_pair.values()):
+        blocks.append(Paragraph(f"Fewer than {FEW} texts in common are a hint, no measure."))
+    labels = tuple(
+        (name, f"{one.given:,}", *(_measure(m) for m in (one.f, one.alpha, one.ac1)))
+        for name, one in found.people.per_label.items()
     )
+    blocks.append(Table(("label", "given", "F of one by the other", "alpha", "AC1"), labels))
+    gaps = tuple(_gaps(found))
+    return Section("Agreement of people", (*blocks, *gaps)), sum(isinstance(gap, Quote) for gap in gaps)
+
+
+def _gaps(found: PeopleAgreement) -> Iterator[Block]:
+    """What the guidelines leave open, with texts to learn from as examples."""
+    for one in found.confused[:GAPS]:
+        if one.texts >= LEAST_CONFUSED:
+            yield Paragraph(f"{one.advice}.")
+            for example in one.quoted:
+                yield Quote(example.text, (), (), ())
+
+
+def _agreement_row(name: str, of: Agreement) -> tuple[str, ...]:
+    return (name, f"{of.texts:,}", _measure(of.same, "{:.0%}"), *map(_measure, (of.f, of.alpha, of.ac1)))
+
+
+def _measure(one: Measure, shape: str = "{:.3f}") -> str:
+    if one.value is None:
+        return "–"
+    between = f" ({shape} to {shape})".format(*one.interval) if one.interval else ""
+    return shape.format(one.value) + between

@@ -18,6 +18,7 @@ class Status:
     """What a project holds. `questions` maps each round to its (answered, open) tasks; 0 is the blind one.
 
     `outlook` says in one line what more labels would bring, None where that is not known.
+    `answered_by_several` counts the texts on which people's agreement can be measured.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Status:
     gold: Mapping[str, int]
     questions: Mapping[int, tuple[int, int]]
     answers: int
+    answered_by_several: int
     rounds: tuple[dict[str, Any], ...]
     rules: str | None
     llm: str
@@ -72,6 +74,7 @@ def status(project: Project) -> Status:
         gold=gold,
         questions=store.progress().per_round,
         answers=store.answer_count(),
+        answered_by_several=len(store.answered_by_several()),
         rounds=rounds,
         rules=rules.name if rules else None,
         llm=f"none: {why}" if why else _llm_name(project.settings.llm.model),

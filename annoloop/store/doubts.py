@@ -8,6 +8,9 @@ from annoloop.store.engine import Database
 from annoloop.store.schema import tasks
 from annoloop.store.standing import settle
 
+DOUBTS_FACT = "doubts"
+"""By input hash, why a text was sent to a reviewer though nobody differs: what is told beside it."""
+
 
 class Doubts(Database):
     """What people doubt though the answers to it do not differ."""

@@ -10,9 +10,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select
 
 from annoloop.store.engine import Database
+from annoloop.store.rows import annotation_from_json, suggestion_from_json
 from annoloop.store.schema import answers, examples, in_force, predictions, tasks
 from annoloop.store.texts import chunks
-from annoloop.types import Split
+from annoloop.types import Annotation, Split
 
 TICK = 100
 """Milliseconds in one step of `looked_at`."""
@@ -26,12 +27,20 @@ DAY = 86_400_000_000
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """One answer's time: milliseconds looked at, words of its text, whether a suggestion was shown."""
+    """One answer's time: milliseconds looked at, words of its text, whether a suggestion was shown.
+
+    `entities` counts the spans of the answer, or its categories; `edits` those added to and taken out of what
+    was suggested, of nothing where nothing was. `round` is that of its question.
+    """
 
     annotator: str
     milliseconds: int
     words: int
     blind: bool
+    input_hash: str = ""
+    round: int = 0
+    entities: int = 0
+    edits: int = 0
 
 
 class FigureTables(Database):
@@ -77,9 +86,19 @@ class FigureTables(Database):
         oldest = newest.offset(SEARCHED * limit).limit(1).scalar_subquery()
         blanks = func.length(examples.c.text) - func.length(func.replace(examples.c.text, " ", ""))
         query = (
-            select(answers.c.annotator, answers.c.milliseconds, blanks + 1, answers.c.blind)
+            select(
+                answers.c.annotator,
+                answers.c.milliseconds,
+                (blanks + 1).label("words"),
+                answers.c.blind,
+                answers.c.input_hash,
+                answers.c.annotation,
+                tasks.c.round,
+                tasks.c.suggestion,
+            )
             .join(in_force, in_force.c.answer_id == answers.c.answer_id)
             .join(examples, examples.c.input_hash == answers.c.input_hash)
+            .join(tasks, tasks.c.task_hash == answers.c.task_hash, isouter=True)
             .where(
                 answers.c.position > func.coalesce(oldest, 0),
                 answers.c.simulated.is_(False),
@@ -95,9 +114,7 @@ class FigureTables(Database):
         if blind is not None:
             query = query.where(answers.c.blind.is_(blind))
         with self.reading() as connection:
-            return tuple(
-                Timed(row[0], int(row[1]), int(row[2]), bool(row[3])) for row in connection.execute(query)
-            )
+            return tuple(_timed(row) for row in connection.execute(query))
 
     def answers_wanted(self) -> Mapping[int, int]:
         """How many answers the open tasks still want, by round, in the order of asking."""
@@ -106,6 +123,20 @@ class FigureTables(Database):
         with self.reading() as connection:
             rows = connection.execute(query.group_by(tasks.c.round).order_by(tasks.c.round))
             return {int(row[0]): int(row[1]) for row in rows}
+
+    def answered_by_several(self) -> tuple[str, ...]:
+        """Hashes of the texts with two or more answers in force, a reviewer's decision counted as one."""
+        said = in_force.c.retracted.is_(False) & (in_force.c.verdict == "accept")
+        query = select(in_force.c.input_hash).where(said).group_by(in_force.c.input_hash)
+        with self.reading() as connection:
+            return tuple(connection.execute(query.having(func.count() > 1)).scalars())
+
+    def asked_of_several(self) -> tuple[int, int]:
+        """How many texts several are asked about, and how many of these still want an answer."""
+        query = select(func.count(), func.count().filter(tasks.c.is_open)).where(tasks.c.wanted > 1)
+        with self.reading() as connection:
+            asked, still_open = connection.execute(query).one()
+        return int(asked), int(still_open)
 
     def answered_after(self, position: int) -> frozenset[str]:
         """Hashes of the texts about which something was said after this place."""
@@ -133,6 +164,16 @@ class FigureTables(Database):
         with self.reading() as connection:
             cells = list(connection.execute(select(predictions.c.detail).where(_of(prefix))).scalars())
         return (json.loads(cell) for cell in cells)
+
+
+def _timed(row: Any) -> Timed:
+    said = annotation_from_json(json.loads(row.annotation))
+    suggestion = None if row.blind else suggestion_from_json(row.suggestion)
+    shown = suggestion.annotation if suggestion else Annotation()
+    edits = len({*said.spans, *said.labels} ^ {*shown.spans, *shown.labels})
+    entities = len(said.spans) + len(said.labels)
+    counted = (int(row.milliseconds), int(row.words), bool(row.blind))
+    return Timed(row.annotator, *counted, row.input_hash, row.round or 0, entities, edits)
 
 
 def _of(prefix: str) -> ColumnElement[bool]:

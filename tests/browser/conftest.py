@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -181,9 +182,12 @@ def ask(
         for number, text in enumerate(texts)
     ]
     project.store.add_examples(examples)
+    tasks = [project.task(eg, number=1, priority=-number) for number, eg in enumerate(examples)]
+    # What is suggested is for the test to say, not for chance.
+    shown = [(suggestions or {}).get(eg.text) if eg.split == "pool" else None for eg in examples]
     project.store.add_tasks(
-        project.task(eg, number=1, priority=-number, suggestion=(suggestions or {}).get(eg.text))
-        for number, eg in enumerate(examples)
+        replace(task, suggestion=one, assisted=one is not None)
+        for task, one in zip(tasks, shown, strict=True)
     )
 
 

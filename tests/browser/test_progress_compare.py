@@ -7,6 +7,7 @@ from compared import compared_project
 
 from annoloop.hashing import input_hash
 from annoloop.project import Project
+from annoloop.store.doubts import DOUBTS_FACT
 from annoloop.types import Annotation, Answer, Example, Round, Span
 
 from .conftest import PHONE, as_user, set_review, until
@@ -87,6 +88,45 @@ def test_an_expert_sees_totals_and_only_the_own_pace(project, serve, page):
     page.goto(as_user(server.address, "ben", "compare"))
     page.locator("h1").wait_for()
     assert page.locator(".shown").count() == 0
+
+
+def test_agreement_and_doubts_are_told_in_the_readers_language(project, serve, people, axe, screenshot):
+    pool = project.store.examples(split="pool")[:24]
+    project.store.add_tasks([project.task(example, number=1) for example in pool])
+    labels = project.scheme.labels
+    said = []
+    for n, example in enumerate(pool):
+        task = project.task(example, number=1)
+        for who, label in (("anna", labels[0]), ("ben", labels[0] if n % 4 else labels[1])):
+            place = 10**15 + len(said)
+            kept = Annotation((label,))
+            said.append(
+                Answer(f"s{len(said)}", task.task_hash, example.input_hash, "accept", kept, who, 4000, place)
+            )
+    project.store.save_answers(said)
+    doubt = {"label": labels[0], "expected": labels[2], "surface": "", "agreeing": 0, "places": 0}
+    project.store.set_fact(DOUBTS_FACT, {example.input_hash: doubt for example in pool})
+    server = serve(project)
+    for scheme, options in (("light", {}), ("dark", {"viewport": PHONE, "locale": "de-DE"})):
+        page = people(color_scheme=scheme, **options)
+        opened(page, server.address, "rita", "progress")
+        german = "locale" in options
+        told = (
+            f"{labels[0]} und {labels[1]} werden in 6 von 24 Texten verwechselt"
+            if german
+            else f"{labels[0]} and {labels[1]} are confused in 6 of 24 texts"
+        )
+        page.get_by_text(told).wait_for()
+        page.get_by_text(told).scroll_into_view_if_needed()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert axe(page) == []
+        screenshot(page, f"agreement-{scheme}-{page.viewport_size['width']}")
+        assert (page.foreign, page.complaints) == ([], [])
+    # The page in German is open: one window holds all that waits for a reviewer.
+    page.goto(as_user(server.address, "rita", "adjudicate"))
+    page.get_by_text(f"{labels[2]} wahrscheinlicher als {labels[0]}").wait_for()
+    screenshot(page, "doubt")
+    assert axe(page) == []
 
 
 NASTY = (

@@ -94,6 +94,15 @@ export const en = {
   versionTitle: (n, who) => `${n}: ${who}`,
   take: "Take",
   edit: "Edit",
+  doubt: ({ label, expected, surface, agreeing, places }) => {
+    if (surface) {
+      const here = label ? `is ${label} here` : "is not marked here";
+      return `Look again: “${surface}” ${here}, and ${expected || "not marked"} in ${agreeing} of ${places} other places.`;
+    }
+    if (!label) return `Look again: the other texts make ${expected} likely here, and it is not given.`;
+    if (!expected) return `Look again: the other texts make ${label} unlikely here.`;
+    return `Look again: the other texts make ${expected} likelier here than ${label}.`;
+  },
   versionsState: "Take a version with its number, or edit one.",
   editState: "You edit: numbers choose labels now. Accept takes what is below.",
   backToVersions: "Back to the versions",

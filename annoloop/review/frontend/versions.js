@@ -13,8 +13,9 @@ export class Versions {
     Object.assign(this, { scheme, strings, projectLang, take, edit });
     this.hasSpans = scheme.kind === "ner" || scheme.kind === "spancat";
     this.state = el("p", { class: "notice", role: "status" });
+    this.doubt = el("p", { class: "notice doubt", hidden: true });
     this.row = el("div", { class: "versions" });
-    this.root = el("div", {}, this.state, this.row);
+    this.root = el("div", {}, this.doubt, this.state, this.row);
     this.panes = [];
     this.list = [];
   }
@@ -23,6 +24,8 @@ export class Versions {
   show(task) {
     this.stop();
     this.list = task.versions || [];
+    this.doubt.hidden = !task.doubt;
+    this.doubt.textContent = task.doubt ? this.strings.doubt(task.doubt) : "";
     this.at = 0;
     const only = disputed(this.list);
     const agreed = (version, index) => version.spans.filter((span) => !only[index].includes(span));

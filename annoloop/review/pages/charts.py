@@ -128,7 +128,7 @@ def label_counts(
 
 
 def savings(measured: Savings, *, blind: str, assisted: str, seconds: str) -> ChartType:
-    """Median seconds a word with and without suggestions."""
+    """Seconds a text of average length with and without suggestions."""
     values = [
         {"how": blind, "seconds": measured.blind_seconds},
         {"how": assisted, "seconds": measured.assisted_seconds},

@@ -11,7 +11,7 @@ import streamlit as st
 from annoloop.evaluation.leaderboard import headline
 from annoloop.project import Project
 from annoloop.review import work
-from annoloop.review.pages import charts
+from annoloop.review.pages import agreed, charts
 from annoloop.review.pages.entry import plain
 from annoloop.review.pages.frame import Lang, Visit, decimal, number
 from annoloop.review.pages.told import in_words, told_words
@@ -75,20 +75,20 @@ WORDS = {
         "saved": "Time saved by suggestions",
         "saved_minutes": (
             "About {minutes} minutes less than labelling by hand (95 % interval {low} to {high}), "
-            "measured on {assisted} answers with and {blind} without suggestions. The two groups hold "
-            "different texts."
+            "measured on {assisted} answers with and {blind} without suggestions. Chance decided which "
+            "texts came without; their length is allowed for."
         ),
         "saved_none": (
             "No difference measured: {minutes} minutes (95 % interval {low} to {high}) on {assisted} "
             "answers with and {blind} without suggestions."
         ),
         "saved_unknown": (
-            "Not measured. It would be with at least {least} training texts answered without a "
-            "suggestion and {least} with one, by the same people."
+            "Not measured yet: it takes {least} texts answered without a suggestion and {least} with one, by "
+            "the same people in the same batches; so far there are {blind} and {assisted}."
         ),
         "blind": "without suggestion",
         "assisted": "with suggestion",
-        "seconds": "seconds a word",
+        "seconds": "seconds a text",
         "cost": "What the LLM took",
         "cost_line": "{texts} texts read, {tokens} tokens, cost: {money}.",
         "unknown": "not known",
@@ -152,19 +152,20 @@ WORDS = {
         "saved": "Zeit, die Vorschläge sparen",
         "saved_minutes": (
             "Etwa {minutes} Minuten weniger als von Hand (95-%-Intervall {low} bis {high}), gemessen "
-            "an {assisted} Antworten mit und {blind} ohne Vorschlag. Es sind verschiedene Texte."
+            "an {assisted} Antworten mit und {blind} ohne Vorschlag. Der Zufall bestimmte, welche Texte ohne "
+            "kamen; ihre Länge ist berücksichtigt."
         ),
         "saved_none": (
             "Kein Unterschied gemessen: {minutes} Minuten (95-%-Intervall {low} bis {high}) bei "
             "{assisted} Antworten mit und {blind} ohne Vorschlag."
         ),
         "saved_unknown": (
-            "Nicht gemessen. Dazu müssten dieselben Personen je mindestens {least} Texte zum Lernen "
-            "ohne und mit Vorschlag beantwortet haben."
+            "Noch nicht gemessen: Dazu müssten dieselben Personen in denselben Runden je {least} Texte ohne "
+            "und mit Vorschlag beantwortet haben; bisher sind es {blind} und {assisted}."
         ),
         "blind": "ohne Vorschlag",
         "assisted": "mit Vorschlag",
-        "seconds": "Sekunden je Wort",
+        "seconds": "Sekunden je Text",
         "cost": "Was das LLM gebraucht hat",
         "cost_line": "{texts} Texte gelesen, {tokens} Token, Kosten: {money}.",
         "unknown": "unbekannt",
@@ -210,6 +211,8 @@ def draw(visit: Visit, say: Say) -> None:
     with right:
         _pace(figures, visit.who, say, by_person=by_person)
         _savings(figures, say, visit.lang)
+        if by_person:
+            agreed.draw(visit)
         _cost(figures, say, visit.lang)
 
 
@@ -342,7 +345,8 @@ def _savings(figures: Pace, say: Say, lang: Lang) -> None:
     st.header(say("saved"))
     measured = figures.savings
     if measured is None:
-        st.caption(say("saved_unknown", least=MEASURED))
+        blind, assisted = figures.measured
+        st.caption(say("saved_unknown", least=MEASURED, blind=blind, assisted=assisted))
         return
     chart = charts.savings(measured, blind=say("blind"), assisted=say("assisted"), seconds=say("seconds"))
     st.altair_chart(chart, width="stretch")

@@ -1,0 +1,190 @@
+"""Which labels are likely wrong: gold that disagrees with what all the other gold makes one expect.
+
+Only a ranking for people to look at: nothing here changes a label.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from annoloop.evaluation.scores import FloatArray
+from annoloop.types import Gold, LabelScheme, PoolGold
+
+FOLDS = 5
+LONGEST = 8
+"""Tokens of the longest name whose other places are looked at."""
+
+LEAST_PLACES = 3
+"""A name with fewer other places than this says nothing about one of them."""
+
+_TOKEN = re.compile(r"\w+|[^\w\s]")
+
+Reader = Callable[[PoolGold, Sequence[str]], FloatArray | None]
+"""Category probabilities (texts, labels) of texts, by a model that learned from gold; None: it cannot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A gold text whose label is doubted. `confidence` is from 0, surely wrong, to 1.
+
+    `label` is what the gold says (None: that nothing is there), `expected` what the others make one expect.
+    `surface` is the name it is about, for spans; `agreeing` of its `places` elsewhere are as expected.
+    """
+
+    gold: Gold
+    confidence: float
+    label: str | None
+    expected: str | None
+    surface: str = ""
+    agreeing: int = 0
+    places: int = 0
+
+    @property
+    def reason(self) -> str:
+        """Why it should be looked at again, in one line."""
+        if self.surface:
+            here = f"is {self.label} here" if self.label else "is not marked here"
+            there = f"{self.expected}" if self.expected else "not marked"
+            often = f"in {self.agreeing} of {self.places} other places"
+            return f"“{self.surface}” {here} and {there} {often}"
+        if self.label is None:
+            return f"the other texts make {self.expected} likely here, and it is not given"
+        if self.expected is None:
+            return f"the other texts make {self.label} unlikely here ({self.confidence:.0%})"
+        return f"the other texts make {self.expected} likelier here than {self.label} ({self.confidence:.0%})"
+
+
+def category_suspects(
+    scheme: LabelScheme, gold: PoolGold, reader: Reader, *, seed: int, folds: int = FOLDS
+) -> tuple[Suspect, ...]:
+    """The texts whose category a model doubts that has not learned from them, the most doubtful first.
+
+    Each fold is read by a model of the other folds. A text is doubted where another label is as likely as it
+    is on average for the texts that have it, so that a model that is never sure of a rare label does not
+    doubt all of its texts; the doubted ones are ranked by self-confidence, the probability of the label that
+    was given (Northcutt, Jiang and Chuang 2021, Confident learning: the confident joint and self-confidence).
+    With several categories a text goes by the least likely of its yes and no decisions
+    (Thyagarajan et al. 2022). Empty where the gold cannot teach.
+    """
+    usable = sorted((g for g in gold if g.complete), key=lambda g: g.example.input_hash)
+    if scheme.is_exclusive:
+        usable = [g for g in usable if g.annotation.labels]
+    items: list[Gold] = []
+    rows: list[FloatArray] = []
+    for rest, part in _folds(scheme, usable, seed, folds):
+        read = reader(PoolGold(tuple(rest)), [g.example.text for g in part])
+        if read is not None:
+            items += part
+            rows += list(read)
+    if not items:
+        return ()
+    table = np.stack(rows)
+    doubts = _of_one if scheme.is_exclusive else _of_several
+    return tuple(sorted(doubts(scheme, items, table), key=_order))
+
+
+def span_suspects(scheme: LabelScheme, gold: PoolGold) -> tuple[Suspect, ...]:
+    """The texts in which a name is labelled otherwise than in its other places, the oddest first.
+
+    Each place of a name (in any case, token by token) is held against all its others: a place is as sure as
+    the share of others that are labelled the same, (same + 1) / (others + 2) by Laplace's rule, so that many
+    other places say more than few. A place inside a longer span says nothing. Texts of a project of
+    categories have none. No model is trained: the others are out of sample by themselves.
+    """
+    usable = sorted((g for g in gold if g.complete), key=lambda g: g.example.input_hash)
+    known = {name for item in usable for name in _names(item)}
+    places: dict[tuple[str, ...], list[tuple[Gold, str, str | None]]] = defaultdict(list)
+    for item in usable if scheme.has_spans else ():
+        for name, surface, label in _places(item, known):
+            places[name].append((item, surface, label))
+    best: dict[str, Suspect] = {}
+    for said in places.values():
+        counted = Counter(label for _, _, label in said)
+        for item, surface, label in said if len(said) > LEAST_PLACES and len(counted) > 1 else ():
+            others, same = len(said) - 1, counted[label] - 1
+            usual = max(counted, key=lambda one: (counted[one], one or ""))
+            if usual == label:
+                continue
+            sure = (same + 1) / (others + 2)
+            suspect = Suspect(item, sure, label, usual, surface, counted[usual], others)
+            key = item.example.input_hash
+            if key not in best or suspect.confidence < best[key].confidence:
+                best[key] = suspect
+    return tuple(sorted(best.values(), key=_order))
+
+
+def _order(suspect: Suspect) -> tuple[float, str]:
+    return suspect.confidence, suspect.gold.example.input_hash
+
+
+def _folds(
+    scheme: LabelScheme, usable: Sequence[Gold], seed: int, folds: int
+) -> Iterator[tuple[list[Gold], list[Gold]]]:
+    """(others, part) of each fold; each label is spread over all of them."""
+    order = np.random.default_rng(seed).permutation(len(usable))
+    mixed = sorted((usable[i] for i in order), key=lambda g: g.annotation.labels)
+    for fold in range(folds):
+        part = [g for place, g in enumerate(mixed) if place % folds == fold]
+        rest = [g for place, g in enumerate(mixed) if place % folds != fold]
+        if part and rest:
+            yield rest, part
+
+
+def _of_one(scheme: LabelScheme, items: Sequence[Gold], table: FloatArray) -> Iterator[Suspect]:
+    column = {name: place for place, name in enumerate(scheme.labels)}
+    given = np.array([column[item.annotation.labels[0]] for item in items])
+    usual = np.full(table.shape[1], np.inf)
+    for place in np.unique(given):
+        usual[place] = table[given == place, place].mean()
+    # A label that no other fold has cannot be doubted, nor expected.
+    usual[usual == 0] = np.inf
+    confident = np.where(table >= usual, table, -1.0)
+    for item, place, row, sure in zip(items, given, table, confident, strict=True):
+        best = int(sure.argmax())
+        if sure[best] >= 0 and best != place and np.isfinite(usual[place]):
+            yield Suspect(item, float(row[place]), scheme.labels[place], scheme.labels[best])
+
+
+def _of_several(scheme: LabelScheme, items: Sequence[Gold], table: FloatArray) -> Iterator[Suspect]:
+    for item, row in zip(items, table, strict=True):
+        given = set(item.annotation.labels)
+        # Of a label without gold, or that all of it has, nothing can be learned: its column is 0.
+        likely = {name: float(row[place]) for place, name in enumerate(scheme.labels) if row[place] > 0}
+        sure = {name: value if name in given else 1 - value for name, value in likely.items()}
+        worst = min(sorted(sure), key=sure.__getitem__, default=None)
+        if worst is not None and sure[worst] < 0.5:
+            label, expected = (worst, None) if worst in given else (None, worst)
+            yield Suspect(item, sure[worst], label, expected)
+
+
+def _tokens(text: str) -> list[tuple[str, int, int]]:
+    return [(found.group().casefold(), *found.span()) for found in _TOKEN.finditer(text)]
+
+
+def _names(item: Gold) -> Iterator[tuple[str, ...]]:
+    for span in item.annotation.spans:
+        name = tuple(token for token, *_ in _tokens(item.example.text[span.start : span.end]))
+        if 0 < len(name) <= LONGEST:
+            yield name
+
+
+def _places(item: Gold, known: set[tuple[str, ...]]) -> Iterator[tuple[tuple[str, ...], str, str | None]]:
+    """Each place of a known name in a text: the name, as written, and its label there."""
+    text, tokens = item.example.text, _tokens(item.example.text)
+    exact: Mapping[tuple[int, int], str] = {(s.start, s.end): s.label for s in item.annotation.spans}
+    covered = [(s.start, s.end) for s in item.annotation.spans]
+    for first in range(len(tokens)):
+        for last in range(first, min(first + LONGEST, len(tokens))):
+            name = tuple(token for token, *_ in tokens[first : last + 1])
+            if name not in known:
+                continue
+            start, end = tokens[first][1], tokens[last][2]
+            label = exact.get((start, end))
+            if label is None and any(left < end and start < right for left, right in covered):
+                continue
+            yield name, text[start:end], label

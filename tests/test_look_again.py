@@ -1,0 +1,181 @@
+"""Gold that is likely wrong comes back to a reviewer: ranked, never changed, and only from the pool."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from small_project import LABELS, expert, feedback, settings, small_project
+from typer.testing import CliRunner
+
+from annoloop.cli.app import app
+from annoloop.errors import AnnoloopError, BlindnessError
+from annoloop.evaluation.label_errors import category_suspects, span_suspects
+from annoloop.hashing import input_hash
+from annoloop.project import Project
+from annoloop.review.queue import sync
+from annoloop.steps.ask import answer_with
+from annoloop.steps.look_again import ProxyReader, look_again
+from annoloop.types import Annotation, Example, Gold, LabelScheme, PoolGold, Span
+
+NER = LabelScheme("ner", ("BRAND", "SHOP"))
+
+
+def spans_gold(text: str, *spans: tuple[int, int, str]) -> Gold:
+    return Gold(Example(input_hash(text), text), Annotation(spans=tuple(Span(*span) for span in spans)))
+
+
+@pytest.fixture
+def project(tmp_path) -> Project:
+    """German feedback, labelled, with eight labels of the pool set wrong."""
+    rows = feedback(180)
+    project = small_project(tmp_path / "p", rows, corpus="held_out = 0.1\ndev = 0.1")
+    pool = project.store.examples(split="pool")
+    project.store.add_tasks([project.task(example, number=1) for example in pool])
+    answer_with(project, expert(project, rows), 1)
+    return project
+
+
+def flip(project: Project, number: int) -> set[str]:
+    """Answer so many texts again, wrongly."""
+    chosen = sorted(project.store.answers_in_force(), key=lambda a: a.input_hash)[:number]
+    wrong = []
+    for place, answer in enumerate(chosen):
+        (label,) = answer.annotation.labels
+        other = LABELS[(LABELS.index(label) + 1) % len(LABELS)]
+        wrong.append(
+            replace(answer, answer_id=f"w{place}", annotation=Annotation((other,)), seq=10_000 + place)
+        )
+    project.store.save_answers(wrong)
+    return {answer.input_hash for answer in chosen}
+
+
+def test_wrong_labels_come_first(project):
+    wrong = flip(project, 8)
+    scheme = project.scheme
+    found = category_suspects(scheme, project.pool_gold(), ProxyReader(scheme, 0), seed=0)
+    first = {one.gold.example.input_hash for one in found[:12]}
+    # Eight of 141 are wrong: by chance there would be fewer than one among twelve.
+    assert len(wrong & first) >= 4
+    assert [one.confidence for one in found] == sorted(one.confidence for one in found)
+
+
+def test_the_ranking_does_not_depend_on_the_order_of_the_gold(project):
+    gold, scheme = project.pool_gold(), project.scheme
+    turned = PoolGold(tuple(reversed(gold.items)))
+    reader = ProxyReader(scheme, 0)
+    assert category_suspects(scheme, gold, reader, seed=1) == category_suspects(
+        scheme, turned, reader, seed=1
+    )
+
+
+def test_each_text_is_read_by_a_model_that_has_not_learned_from_it(project):
+    seen = []
+
+    def reader(gold, texts):
+        learned = {item.example.text for item in gold}
+        assert not learned & set(texts)
+        seen.extend(texts)
+
+    assert category_suspects(project.scheme, project.pool_gold(), reader, seed=0) == ()
+    assert sorted(seen) == sorted(item.example.text for item in project.pool_gold())
+
+
+def test_with_several_categories_the_least_likely_decision_counts():
+    scheme = LabelScheme("textcat_multilabel", ("LIFT", "STAIRS"))
+    gold = [
+        Gold(Example(input_hash(f"{word} {n}"), f"{word} {n}"), Annotation((label,)))
+        for n in range(20)
+        for word, label in (("lift kaputt", "LIFT"), ("treppe kaputt", "STAIRS"))
+    ]
+    gold[0] = replace(gold[0], annotation=Annotation(()))
+    first = category_suspects(scheme, PoolGold(tuple(gold)), ProxyReader(scheme, 0), seed=0)[0]
+    assert first.gold == gold[0]
+    assert (first.label, first.expected) == (None, "LIFT")
+
+
+def test_a_name_labelled_otherwise_elsewhere_is_doubted():
+    texts = [spans_gold(f"İch mag NIKE 👟 {n}", (8, 12, "BRAND")) for n in range(6)]
+    odd = spans_gold("Nike ist hier vergessen")
+    wrong = spans_gold("bei Nike gekauft", (4, 8, "SHOP"))
+    longer = spans_gold("Nike Store in Köln", (0, 10, "SHOP"))
+    found = span_suspects(NER, PoolGold((*texts, odd, wrong, longer)))
+    assert [one.gold for one in found if one.gold in (odd, wrong)] == [one.gold for one in found]
+    assert len(found) == 2
+    reasons = {one.gold.example.text: one.reason for one in found}
+    assert reasons[odd.example.text] == "“Nike” is not marked here and BRAND in 6 of 7 other places"
+    assert reasons[wrong.example.text] == "“Nike” is SHOP here and BRAND in 6 of 7 other places"
+
+
+def test_a_name_with_few_other_places_is_not_doubted():
+    gold = PoolGold((spans_gold("Nike", (0, 4, "BRAND")), spans_gold("ein Nike")))
+    assert span_suspects(NER, gold) == ()
+
+
+def test_held_out_gold_cannot_be_doubted():
+    held_out = Gold(Example("h", "text", split="held_out"), Annotation())
+    with pytest.raises(BlindnessError):
+        span_suspects(NER, PoolGold((held_out,)))
+
+
+def reviewer(project: Project, seq: int = 0, **request) -> dict:
+    call = {"client": "c", "mode": "adjudicate", "answers": [], "have": [], "want": 50, **request}
+    return sync(project.store, project.scheme, "rita", call, mode_allowed=("adjudicate",), now=1e9)
+
+
+def test_doubted_texts_wait_for_a_reviewer_with_the_answer_and_the_reason_and_undo_works(project):
+    flip(project, 8)
+    before = {item.example.input_hash: item.annotation for item in project.pool_gold()}
+    found = look_again(project, top=5)
+    assert len(found.sent) == 5
+    assert {i.example.input_hash: i.annotation for i in project.pool_gold()} == before
+    told = reviewer(project)["tasks"]
+    assert {task["input_hash"] for task in told} == {one.gold.example.input_hash for one in found.sent}
+    assert {task["split"] for task in told} == {"pool"}
+    first = next(task for task in told if task["input_hash"] == found.sent[0].gold.example.input_hash)
+    assert [version["labels"] for version in first["versions"]] == [[found.sent[0].label]]
+    assert first["suggestion"] is None
+    assert first["doubt"]["expected"] == found.sent[0].expected
+    answer = {
+        "answer_id": "1" * 32,
+        "task_hash": first["task_hash"],
+        "seq": 10**15,
+        "verdict": "accept",
+        "labels": [found.sent[0].expected],
+        "spans": [],
+        "milliseconds": 10,
+    }
+    assert reviewer(project, answers=[answer])["acked"] == ["1" * 32]
+    gold = {item.example.input_hash: item.annotation for item in project.pool_gold()}
+    assert gold[first["input_hash"]].labels == (found.sent[0].expected,)
+    back = {**answer, "answer_id": "2" * 32, "seq": 10**15 + 1, "retracted": True}
+    assert reviewer(project, answers=[back])["acked"] == ["2" * 32]
+    assert {i.example.input_hash: i.annotation for i in project.pool_gold()} == before
+    assert project.store.progress().differ == 5
+
+
+def test_what_a_reviewer_decided_is_not_asked_again(project):
+    flip(project, 8)
+    sent = look_again(project, top=3).sent
+    decided = sent[0].gold.example.input_hash
+    (answer,) = project.store.answers_in_force(hashes=[decided])
+    project.store.save_answers(
+        [replace(answer, answer_id="d", annotator="rita", adjudicated=True, seq=20_000)]
+    )
+    assert decided not in {one.gold.example.input_hash for one in look_again(project, top=500).sent}
+
+
+def test_few_labels_are_not_ranked(tmp_path):
+    settings(tmp_path / "p")
+    with pytest.raises(AnnoloopError, match="too few to say"):
+        look_again(Project.open(tmp_path / "p"))
+
+
+def test_the_command_says_what_was_sent(project):
+    flip(project, 8)
+    folder = str(project.folder)
+    told = json.loads(CliRunner().invoke(app, ["look-again", folder, "--top", "4", "--json"]).stdout)
+    assert len(told["sent"]) == 4 <= told["doubted"]
+    printed = CliRunner().invoke(app, ["look-again", folder, "--top", "4"]).output
+    assert "4 wait for a reviewer" in printed and "likelier here than" in printed

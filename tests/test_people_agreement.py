@@ -1,0 +1,131 @@
+"""Agreement of people in a real store: pairs, rounds, the LLM beside them, what is confused."""
+
+from __future__ import annotations
+
+import json
+from itertools import count
+
+import pytest
+from small_project import settings, write_rows
+from typer.testing import CliRunner
+
+from annoloop.cli.app import app
+from annoloop.hashing import input_hash
+from annoloop.project import Project
+from annoloop.steps.llm import import_llm_answers
+from annoloop.steps.people_agreement import USEFUL, people_agreement
+from annoloop.types import Annotation, Answer, Example, Span
+
+seqs = count(1)
+
+
+@pytest.fixture
+def project(tmp_path) -> Project:
+    settings(tmp_path / "p", labels=("A", "B", "C"), review="overlap = 1.0")
+    return Project.open(tmp_path / "p")
+
+
+def asked(project: Project, number: int, *, split="pool", round=1, word="Text") -> list:
+    examples = [Example(input_hash(f"{word} {n}"), f"{word} {n}", split=split) for n in range(number)]
+    project.store.add_examples(examples)
+    tasks = [project.task(example, number=round) for example in examples]
+    project.store.add_tasks(tasks)
+    return tasks
+
+
+def say(project: Project, task, who: str, label: str, **fields) -> None:
+    n = next(seqs)
+    annotation = fields.pop("annotation", Annotation((label,)))
+    answer = Answer(
+        f"a{n}", task.task_hash, task.example.input_hash, "accept", annotation, who, 5_000, n, **fields
+    )
+    project.store.save_answers([answer])
+
+
+def test_pairs_rounds_and_what_is_missing(project):
+    first, second = asked(project, 4), asked(project, 2, round=2, word="Satz")
+    for n, task in enumerate(first):
+        say(project, task, "ada", "A")
+        say(project, task, "bo", "A" if n else "B")
+    for task in second:
+        say(project, task, "ada", "C")
+    say(project, second[0], "cy", "C")
+    found = people_agreement(project)
+    assert (found.people.texts, found.asked, found.waiting, found.missing) == (5, 6, 1, USEFUL - 5)
+    assert {who: of.same.value for who, of in found.by_pair.items()} == {
+        ("ada", "bo"): 0.75,
+        ("ada", "cy"): 1,
+    }
+    assert {number: of.texts for number, of in found.by_round.items()} == {1: 4, 2: 1}
+    assert [(one.labels, one.texts, one.of) for one in found.confused] == [(("A", "B"), 1, 4)]
+
+
+def test_a_reviewers_correction_is_a_confusion_though_one_person_labelled(project):
+    task, other = asked(project, 2)
+    say(project, task, "ada", "A")
+    say(project, task, "rita", "C", adjudicated=True)
+    say(project, other, "ada", "A")
+    found = people_agreement(project)
+    assert found.people.texts == 0
+    (one,) = found.confused
+    assert one.labels == ("A", "C")
+    assert [example.text for example in one.quoted] == ["Text 0"]
+    assert "A and C are confused in 1 of 1 texts" in one.advice
+
+
+def test_texts_to_judge_by_are_counted_and_never_quoted(project):
+    for task in asked(project, 2, split="held_out", round=0) + asked(project, 2, split="dev", word="Satz"):
+        say(project, task, "ada", "A")
+        say(project, task, "bo", "B")
+    (one,) = people_agreement(project).confused
+    assert (one.texts, one.quoted) == (4, ())
+
+
+def test_simulated_retracted_and_rejected_answers_are_no_opinion(project):
+    task, other, third = asked(project, 3)
+    for one in (task, other, third):
+        say(project, one, "ada", "A")
+    say(project, task, "oracle", "B", simulated=True)
+    say(project, other, "bo", "B")
+    say(project, other, "bo", "B", retracted=True)
+    assert people_agreement(project).people.texts == 0
+
+
+def test_it_warns_where_people_agree_less_than_the_llm_with_them(project):
+    tasks = asked(project, 40, split="held_out", round=0)
+    rows = [{"text": task.example.text, "label": "A"} for task in tasks]
+    import_llm_answers(project, write_rows(project.folder / "llm.jsonl", rows), name="other")
+    for n, task in enumerate(tasks):
+        say(project, task, "ada", "A" if n % 4 else "B", blind=True)
+        say(project, task, "bo", "A" if (n + 2) % 4 else "B", blind=True)
+    found = people_agreement(project)
+    assert found.below_llm == pytest.approx((0.5, 0.75))
+    assert "people agree less with each other (0.500) than the LLM with them (0.750)" in found.warnings[0]
+    # What people answered with its suggestions in view says nothing of the LLM.
+    for n, task in enumerate(tasks):
+        say(project, task, "ada", "A" if n % 4 else "B", blind=False)
+    assert people_agreement(project).below_llm is None
+
+
+def test_spans_left_out_by_one_are_a_gap_of_their_label(tmp_path):
+    settings(tmp_path / "s", labels=("A", "B"), kind="ner")
+    project = Project.open(tmp_path / "s")
+    for task in asked(project, 3):
+        say(project, task, "ada", "", annotation=Annotation(spans=(Span(0, 4, "A"),)))
+        say(project, task, "bo", "", annotation=Annotation())
+    (one,) = people_agreement(project).confused
+    assert (one.labels, one.texts, one.of) == (("A", None), 3, 3)
+
+
+def test_the_command_prints_figures_and_json(project):
+    result = CliRunner().invoke(app, ["agreement", str(project.folder)])
+    assert "no text is answered by several people yet" in result.output
+    for n, task in enumerate(asked(project, 8)):
+        say(project, task, "ada", "A")
+        say(project, task, "bo", "B" if n < 2 else "A")
+    result = CliRunner().invoke(app, ["agreement", str(project.folder)])
+    assert "gap: A and B are confused in 2 of 8 texts; write a rule into guidelines.md" in result.output
+    assert "not measured yet: 0 answers without and 0 with one" in result.output
+    told = json.loads(CliRunner().invoke(app, ["agreement", str(project.folder), "--json"]).stdout)
+    assert told["people"]["same"]["value"] == 0.75
+    assert told["confused"][0]["labels"] == ["A", "B"]
