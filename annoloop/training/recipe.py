@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent / "recipes"
 LINEAR_CODE = Path(__file__).parent / "linear_textcat.py"
 LINEAR_FACTORY = "annoloop_linear_textcat"
+
+_LINE_END = re.compile(r"[\r\n]")
+_MANY_LINES = 0.1
+"""The least share of such texts for which the first line is looked at alone."""
 
 _DEFAULTS: dict[Kind, tuple[str, ...]] = {
     "ner": ("ner",),
@@ -39,6 +44,8 @@ class GoldSize:
     texts: int
     words: int
     span_lengths: tuple[int, ...]
+    many_lines: float
+    """The share of texts with more than one line."""
 
 
 def default_recipes(kind: Kind, *, patterns: bool) -> tuple[str, ...]:
@@ -54,7 +61,8 @@ def score_name(kind: Kind) -> str:
 def measure(docs: Sequence[Doc]) -> GoldSize:
     """Count the training gold: texts, words, and the lengths of the spans of its span groups, in tokens."""
     lengths = {len(span) for doc in docs for spans in doc.spans.values() for span in spans}
-    return GoldSize(len(docs), sum(map(len, docs)), tuple(sorted(lengths)))
+    many_lines = sum(bool(_LINE_END.search(doc.text.strip())) for doc in docs) / max(len(docs), 1)
+    return GoldSize(len(docs), sum(map(len, docs)), tuple(sorted(lengths)), many_lines)
 
 
 def is_own(recipe: str) -> bool:
@@ -110,6 +118,8 @@ def fit_recipe(config: Config, *, own: bool, labels: Sequence[str], seed: int, s
 def _fit_component(component: dict[str, Any], size: GoldSize) -> None:
     if "suggester" in component and size.span_lengths:
         component["suggester"]["sizes"] = list(size.span_lengths)
+    if "first_line" in component:
+        component["first_line"] = size.many_lines >= _MANY_LINES
     model = component.get("model", {})
     if "length" in model:
         # Word pairs number about as many as words; longer vectors only cost time (139 ms a step at
