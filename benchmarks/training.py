@@ -47,17 +47,22 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean, pstdev
 from typing import Any
 
+from annoloop.errors import TrainingError
 from annoloop.hashing import input_hash
 from annoloop.rules.matcher import load_rules
 from annoloop.training.predict import load_model, predict
-from annoloop.training.train import MAKING, train
+from annoloop.training.recipe import default_recipes
+from annoloop.training.train import MAKING, Trained, train
 from annoloop.types import Annotation, Counts, DevGold, Example, Gold, LabelScheme, PoolGold, Span, Split
 
 LANGUAGES = {"customer_feedback_de": "de"}
@@ -84,13 +89,7 @@ def scheme_of(gold: Sequence[Gold]) -> LabelScheme:
 
 def scores(gold: Sequence[Gold], said: Sequence[Annotation], scheme: LabelScheme) -> dict[str, float]:
     """Exact micro F of spans, or accuracy; macro-F over the labels of the gold beside it."""
-    per_label = dict.fromkeys(scheme.labels, Counts())
-    for truth, made in zip(gold, said, strict=True):
-        for label in scheme.labels:
-            right = {x for x in (*truth.annotation.spans, *truth.annotation.labels) if label in (x, _name(x))}
-            found = {x for x in (*made.spans, *made.labels) if label in (x, _name(x))}
-            counts = Counts(len(right & found), len(found - right), len(right - found))
-            per_label[label] = per_label[label] + counts
+    per_label = counts_by_label(gold, said, scheme)
     total = sum(per_label.values(), Counts())
     every = [counts.f or 0.0 for counts in per_label.values() if counts.tp + counts.fn]
     named = {"score": total.f, "precision": total.precision, "recall": total.recall}
@@ -98,48 +97,143 @@ def scores(gold: Sequence[Gold], said: Sequence[Annotation], scheme: LabelScheme
     return {**rounded, "macro_f": round(sum(every) / len(every), 4)}
 
 
+def label_scores(
+    gold: Sequence[Gold], said: Sequence[Annotation], scheme: LabelScheme
+) -> dict[str, float | None]:
+    """F of each label; None where neither the gold nor the answers have it."""
+    found = counts_by_label(gold, said, scheme)
+    return {label: counts.f and round(counts.f, 4) for label, counts in found.items()}
+
+
+def counts_by_label(
+    gold: Sequence[Gold], said: Sequence[Annotation], scheme: LabelScheme
+) -> dict[str, Counts]:
+    per_label = dict.fromkeys(scheme.labels, Counts())
+    for truth, made in zip(gold, said, strict=True):
+        for label in scheme.labels:
+            right = {x for x in (*truth.annotation.spans, *truth.annotation.labels) if label in (x, _name(x))}
+            found = {x for x in (*made.spans, *made.labels) if label in (x, _name(x))}
+            counts = Counts(len(right & found), len(found - right), len(right - found))
+            per_label[label] = per_label[label] + counts
+    return per_label
+
+
 def _name(item: Span | str) -> str:
     return item.label if isinstance(item, Span) else item
 
 
-def run(folder: Path, lang: str, arguments: argparse.Namespace) -> None:
-    learn, judge, test = (
-        read(folder / f"{part}.jsonl", split)
-        for part, split in (("train", "pool"), ("dev", "dev"), ("test", "held_out"))
-    )
-    scheme = scheme_of((*learn, *judge, *test))
-    places = (place / "patterns.jsonl" for place in (folder, folder.parent))
-    rules = next((load_rules(place, scheme=scheme, lang=lang) for place in places if place.is_file()), None)
-    with tempfile.TemporaryDirectory() as out:
-        made = train(
-            PoolGold(learn),
-            DevGold(judge),
-            scheme=scheme,
-            lang=lang,
-            seed=arguments.seed,
-            out=Path(out) / "model",
-            recipes=arguments.recipe,
-            patterns=rules.token_patterns() if rules else None,
-            with_dev=arguments.with_dev,
+@dataclass(frozen=True)
+class Data:
+    """A published data set: its three parts, its labels and its patterns."""
+
+    learn: tuple[Gold, ...]
+    judge: tuple[Gold, ...]
+    test: tuple[Gold, ...]
+    scheme: LabelScheme
+    lang: str
+    patterns: Sequence[Any] | None
+
+    @classmethod
+    def of(cls, folder: Path, lang: str) -> Data:
+        """Read train.jsonl, dev.jsonl and test.jsonl, and patterns.jsonl where there are any."""
+        learn, judge, test = (
+            read(folder / f"{part}.jsonl", split)
+            for part, split in (("train", "pool"), ("dev", "dev"), ("test", "held_out"))
+        )
+        scheme = scheme_of((*learn, *judge, *test))
+        places = (place / "patterns.jsonl" for place in (folder, folder.parent))
+        found = (load_rules(place, scheme=scheme, lang=lang) for place in places if place.is_file())
+        rules = next(found, None)
+        return cls(learn, judge, test, scheme, lang, rules.token_patterns() if rules else None)
+
+    def train(self, learn: Sequence[Gold], out: Path, *, seed: int, **settings: Any) -> Trained:
+        """Train on `learn`, choosing on the whole of dev."""
+        return train(
+            PoolGold(tuple(learn)),
+            DevGold(self.judge),
+            scheme=self.scheme,
+            lang=self.lang,
+            seed=seed,
+            out=out,
+            patterns=self.patterns,
             on_progress=lambda what, done, total: print(f"\r{what} {done}/{total}", end="", file=sys.stderr),
+            **settings,
+        )
+
+
+def run(data: Data, seed: int, arguments: argparse.Namespace) -> dict[str, float]:
+    """Train on everything with one seed, print what came out, and return the scores on test."""
+    test, scheme = data.test, data.scheme
+    with tempfile.TemporaryDirectory() as out:
+        made = data.train(
+            data.learn,
+            Path(out) / "model",
+            seed=seed,
+            recipes=arguments.recipe,
+            with_dev=arguments.with_dev,
         )
         nlp = load_model(made.path)
         started = time.perf_counter()
         said = [p.annotation for p in predict(nlp, (g.example.text for g in test), scheme=scheme)]
         seconds = time.perf_counter() - started
         files = [file for file in made.path.rglob("*") if file.is_file() and MAKING not in file.parts]
+        scored = scores(test, said, scheme)
         tell(
             approach=made.recipe,
+            seed=seed,
             dev=round(made.dev_score or 0.0, 4),
-            test=scores(test, said, scheme),
+            test=scored,
+            per_label=label_scores(test, said, scheme),
             seconds={name: round(took) for name, _, took in made.tried},
             words_per_second=round(sum(len(g.example.text.split()) for g in test) / seconds),
             megabytes=round(sum(file.stat().st_size for file in files) / 1e6, 2),
             tried={name: round(score or 0.0, 4) for name, score, _ in made.tried},
         )
-    if arguments.peer:
-        peer = peer_entities if scheme.has_spans else peer_categories
-        tell(approach=peer.__name__, test=scores(test, peer(learn, judge, test, lang, scheme), scheme))
+    return scored
+
+
+def run_peer(data: Data) -> None:
+    peer = peer_entities if data.scheme.has_spans else peer_categories
+    said = peer(data.learn, data.judge, data.test, data.lang, data.scheme)
+    tell(
+        approach=peer.__name__,
+        test=scores(data.test, said, data.scheme),
+        per_label=label_scores(data.test, said, data.scheme),
+    )
+
+
+def run_curve(data: Data, seeds: int, recipes: Sequence[str], llm: float | None) -> None:
+    """Test scores by number of training texts, nested subsets drawn by the seed; dev stays whole.
+
+    Where `llm` is given: from how many texts on the mean over seeds stays at or above it.
+    """
+    sizes = [n for n in (25, 50, 100, 200, 400, 800, 1600, 3200) if n < len(data.learn)] + [len(data.learn)]
+    for recipe in recipes:
+        points: dict[int, list[float]] = {size: [] for size in sizes}
+        for seed in range(seeds):
+            order = random.Random(seed).sample(data.learn, len(data.learn))
+            for size in sizes:
+                points[size].append(_at(data, order[:size], recipe, seed))
+        means = {size: round(fmean(found), 4) for size, found in points.items()}
+        passed = None
+        for size in reversed(sizes):
+            if llm is None or means[size] < llm:
+                break
+            passed = size
+        spread = {size: round(pstdev(found), 4) for size, found in points.items()}
+        tell(curve=recipe, seeds=seeds, test=means, spread=spread, llm=llm, texts_to_pass_llm=passed)
+
+
+def _at(data: Data, learn: Sequence[Gold], recipe: str, seed: int) -> float:
+    """The score on test of one recipe after so much gold; 0 where there is nothing in it to learn from."""
+    with tempfile.TemporaryDirectory() as out:
+        try:
+            made = data.train(learn, Path(out) / "model", seed=seed, recipes=[recipe])
+        except TrainingError:
+            return 0.0
+        texts = (g.example.text for g in data.test)
+        said = [p.annotation for p in predict(made.path, texts, scheme=data.scheme)]
+    return scores(data.test, said, data.scheme)["score"]
 
 
 def peer_categories(
@@ -195,12 +289,28 @@ def main() -> None:
     parser.add_argument("name")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--recipe", action="append")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="the first seed")
+    parser.add_argument("--seeds", type=int, default=1, help="how many seeds, from --seed on")
+    parser.add_argument("--curve", action="store_true", help="scores by number of training texts")
+    parser.add_argument("--llm", type=float, help="with --curve: the LLM's score, to be passed")
     parser.add_argument("--lang")
     parser.add_argument("--with-dev", action="store_true")
     parser.add_argument("--peer", action="store_true")
     arguments = parser.parse_args()
-    run(arguments.folder, arguments.lang or LANGUAGES.get(arguments.name, "en"), arguments)
+    data = Data.of(arguments.folder, arguments.lang or LANGUAGES.get(arguments.name, "en"))
+    if arguments.curve:
+        defaults = default_recipes(data.scheme.kind, patterns=data.patterns is not None)
+        run_curve(data, arguments.seeds, arguments.recipe or defaults, arguments.llm)
+        return
+    seeds = range(arguments.seed, arguments.seed + arguments.seeds)
+    made = [run(data, seed, arguments) for seed in seeds]
+    if len(made) > 1:
+        every = {name: [one[name] for one in made] for name in made[0]}
+        means = {name: round(fmean(values), 4) for name, values in every.items()}
+        spread = {name: round(pstdev(values), 4) for name, values in every.items()}
+        tell(seeds=len(made), mean=means, standard_deviation=spread)
+    if arguments.peer:
+        run_peer(data)
 
 
 if __name__ == "__main__":
