@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
+from test_train_curve import answered
 from test_training import CAT_PAIRS, TEXTCAT, dev, pool
 
+from annoloop.errors import TrainingError
+from annoloop.project import Project
+from annoloop.steps import train as steps
 from annoloop.training import search as searching
-from annoloop.training.search import SHARES, Found, candidates, search
+from annoloop.training.recipe import default_recipes, load_recipe
+from annoloop.training.search import SHARES, Found, Tried, candidates, search
+from annoloop.types import KINDS, Kind
 
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Linear recipes alone: they take parts of a second."""
+    """Four linear recipes: they take parts of a second."""
     monkeypatch.setattr(searching, "_BOW", ())
+    monkeypatch.setattr(searching, "_LINEAR", searching._LINEAR[:4])
 
 
 def run(log: Path, *, ticks: float = 0.0, minutes: float = 1.0) -> Found:
@@ -66,7 +75,48 @@ def test_a_stopped_search_goes_on_where_it_was(tmp_path: Path) -> None:
     assert log.read_bytes() == before
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("patterns", [False, True])
+def test_every_candidate_is_a_recipe_of_its_kind(kind: Kind, patterns: bool) -> None:
+    every = candidates(kind, patterns=patterns)
+    assert every[0] == default_recipes(kind, patterns=patterns)[0]
+    assert len(set(every)) == len(every)
+    assert len({str(load_recipe(recipe, kind)) for recipe in every}) == len(every)
+
+
 def test_no_time_tries_the_default_alone(tmp_path: Path) -> None:
     found = run(tmp_path / "search.jsonl", ticks=1.0, minutes=0)
     assert [one.recipe for one in found.tried] == [found.recipe] == ["textcat_linear"]
     assert not found.finished
+
+
+def test_train_uses_what_a_search_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    better = "textcat_linear:penalty=0.5"
+    project = answered(tmp_path / "p", count=30)
+    before = steps.train(project)
+    with pytest.raises(TrainingError, match="the settings name the recipes: textcat_linear"):
+        steps.search(project, minutes=1)
+    project = with_default_recipes(project)
+    monkeypatch.setattr(searching, "candidates", lambda _kind, *, patterns: ("textcat_linear", better))
+    monkeypatch.setattr(searching._Ladder, "_train", fixed({"textcat_linear": 0.5, better: 0.6}))
+    found = steps.search(project, minutes=1)
+    assert (found.recipe, found.finished) == (better, True)
+    after = steps.train(project)
+    assert after.recipe == better
+    assert after.fingerprint != before.fingerprint
+    assert steps.train(project) == after
+    made = steps.dev_scores(project, better, seeds=2)
+    assert len(made) == 2
+    assert made[0] == made[1]  # Nothing in a linear recipe is drawn by chance.
+    project.store.close()
+
+
+def with_default_recipes(project: Project) -> Project:
+    project.store.close()
+    path = project.folder / "annoloop.cfg"
+    path.write_text(path.read_text().replace('recipes = ["textcat_linear"]', 'recipes = ["auto"]'))
+    return Project.open(project.folder)
+
+
+def fixed(scores: dict[str, float]) -> Callable[[Any, str, float], Tried]:
+    return lambda _ladder, recipe, share: Tried(recipe, share, scores[recipe], 0.0)
