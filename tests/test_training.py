@@ -22,7 +22,7 @@ from annoloop.errors import TrainingError
 from annoloop.hashing import input_hash
 from annoloop.training.linear_textcat import FACTORY
 from annoloop.training.predict import load_model, predict, uncertainty
-from annoloop.training.recipe import FOLDER, default_recipes
+from annoloop.training.recipe import FOLDER, default_recipes, load_recipe
 from annoloop.training.train import MAKING, train
 from annoloop.types import Annotation, DevGold, Example, Gold, LabelScheme, PoolGold, Span
 
@@ -387,3 +387,43 @@ def test_the_linear_component_keeps_what_spacy_promises(tmp_path: Path) -> None:
     fresh.add_pipe(FACTORY, config={"min_texts": 1})
     assert [doc.cats for doc in fresh.from_bytes(nlp.to_bytes()).pipe(texts)] == scores
     assert json.loads((tmp_path / "nlp" / "meta.json").read_text())["labels"][FACTORY] == list(TEXTCAT.labels)
+
+
+def test_a_recipe_takes_settings(tmp_path: Path) -> None:
+    config = load_recipe("ner:dropout=0.3,width=96", "ner")
+    assert config["training"]["dropout"] == 0.3
+    embedded = config["components"]["ner"]["model"]["tok2vec"]
+    assert embedded["embed"]["width"] == embedded["encode"]["width"] == 96
+    made = train(
+        pool(CAT_PAIRS),
+        dev(CAT_PAIRS[::5]),
+        scheme=TEXTCAT,
+        lang="en",
+        seed=0,
+        out=tmp_path / "model",
+        recipes=["textcat_linear:penalty=0.5"],
+    )
+    assert spacy.util.load_config(made.path / "config.cfg")["components"]["textcat"]["penalty"] == 0.5
+    for wrong in ("ner:depht=4", "ner:dropout=much", "ner:dropout", "ner:attrs=3"):
+        with pytest.raises(TrainingError, match="setting") as caught:
+            load_recipe(wrong, "ner")
+        assert caught.value.hint
+
+
+def test_the_first_line_is_seen_where_texts_have_more_than_one(tmp_path: Path) -> None:
+    subjects = {"heating": "invoice", "trains": "ticket"}
+    bodies = [" ".join(subjects.values()), "please help", "ticket invoice ticket", "invoice"]
+    pairs = [
+        (f"{subjects[label]} {n}\r\n\r\n{body} 👖", Annotation((label,)))
+        for n in range(4)
+        for label in subjects
+        for body in bodies
+    ]
+    settings = {"scheme": TEXTCAT, "lang": "en", "seed": 0, "recipes": ["textcat_linear"]}
+    made = train(pool(pairs), dev(pairs[::5]), out=tmp_path / "lines", **settings)
+    assert spacy.util.load_config(made.path / "config.cfg")["components"]["textcat"]["first_line"] is True
+    texts = ["\n invoice \r\nticket ticket ticket", "ticket\ninvoice invoice invoice", "\r\n", "İ\n"]
+    said = [p.annotation.labels for p in predict(made.path, texts, scheme=TEXTCAT)]
+    assert said[:2] == [("heating",), ("trains",)]
+    flat = train(pool(CAT_PAIRS), dev(CAT_PAIRS[::5]), out=tmp_path / "flat", **settings)
+    assert spacy.util.load_config(flat.path / "config.cfg")["components"]["textcat"]["first_line"] is False

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from statistics import fmean, pstdev
+from typing import Annotated
+
 import typer
 
 from annoloop.cli.console import narrating
 from annoloop.cli.options import ProjectFolder
 
 
-def train(project: ProjectFolder) -> None:
+def train(
+    project: ProjectFolder,
+    search: Annotated[
+        float | None,
+        typer.Option(
+            min=0, metavar="MINUTES", help="First look for a better recipe so long; later rounds use it too."
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=2, help="Then train the recipe with so many seeds, and tell the spread on dev."),
+    ] = None,
+) -> None:
     """Train one model on all gold there is; dev chooses the recipe."""
     from annoloop.project import Project
+    from annoloop.steps import train as steps
     from annoloop.steps.progress import recorded
-    from annoloop.steps.train import train as train_newest
 
     opened = Project.open(project)
     with (
@@ -20,10 +35,30 @@ def train(project: ProjectFolder) -> None:
         opened.exclusive("train"),
         recorded(opened, "train", narrator.progress) as work,
     ):
-        record = train_newest(opened, on_progress=work.progress)
+        if search is not None:
+            found = steps.search(opened, minutes=search, on_progress=work.progress)
+            for tried in found.tried:
+                narrator.say(
+                    f"{tried.recipe} on {tried.share:.0%} of the gold: {_shown(tried.dev_score)} on dev"
+                )
+            more = "" if found.finished else "; the time was too short for all: the same command goes on"
+            narrator.say(f"best recipe: {found.recipe}{more}")
+        record = steps.train(opened, on_progress=work.progress)
+        made = []
+        if seeds is not None and record.recipe:
+            made = steps.dev_scores(opened, record.recipe, seeds=seeds, on_progress=work.progress)
     dev = record.dev.score if record.dev else None
     typer.echo(
         f"round {record.number}: {record.gold_texts} gold texts, recipe {record.recipe}, "
-        f"score on dev {'undefined' if dev is None else f'{dev:.3f}'}"
+        f"score on dev {_shown(dev)}"
     )
     typer.echo(f"model: {opened.folder / (record.model or '')}")
+    if scores := [score for score in made if score is not None]:
+        typer.echo(
+            f"{len(scores)} seeds: {fmean(scores):.3f} on dev, standard deviation {pstdev(scores):.3f}, "
+            f"{min(scores):.3f} to {max(scores):.3f}"
+        )
+
+
+def _shown(score: float | None) -> str:
+    return "undefined" if score is None else f"{score:.3f}"

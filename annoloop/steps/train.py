@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from annoloop.errors import TrainingError
 from annoloop.evaluation.scores import score
@@ -14,8 +17,15 @@ from annoloop.project import Project
 from annoloop.steps.evaluate import WHEEL_FACT
 from annoloop.steps.join_rules import Joining
 from annoloop.steps.progress import OnProgress, silent
-from annoloop.steps.sources import model_source, rules_source
+from annoloop.steps.sources import RulesSource, model_source, rules_source
 from annoloop.types import DevGold, Gold, PoolGold, Round
+
+if TYPE_CHECKING:
+    from annoloop.training.search import Found
+
+
+SEARCHED_FACT = "searched_recipe"
+"""The recipe that the last search found: used while the settings name none."""
 
 
 def fingerprint(project: Project, pool: PoolGold, dev: DevGold) -> str:
@@ -25,13 +35,22 @@ def fingerprint(project: Project, pool: PoolGold, dev: DevGold) -> str:
     shaped = {
         "gold": [_gold_line(gold) for gold in _sorted(pool)],
         "dev": [_gold_line(gold) for gold in _sorted(dev)],
-        "recipes": [settings.recipes, settings.seed],
+        "recipes": [recipes_of(project) or settings.recipes, settings.seed],
         "scheme": [project.scheme.kind, project.scheme.labels],
         "patterns": [rules.rules.version, project.settings.rules.join] if rules else "",
         "spacy": version("spacy"),
     }
     encoded = json.dumps(shaped, sort_keys=True, ensure_ascii=True).encode()
     return hashlib.blake2b(encoded, digest_size=8).hexdigest()
+
+
+def recipes_of(project: Project) -> tuple[str, ...] | None:
+    """The recipes to choose from: as set, else what a search found, else None: the defaults."""
+    named = project.settings.training.recipes
+    if named != ("auto",):
+        return named
+    found = project.store.fact(SEARCHED_FACT)
+    return (found,) if found else None
 
 
 def _sorted(gold: Iterable[Gold]) -> list[Gold]:
@@ -73,7 +92,6 @@ def train_round(project: Project, number: int, *, on_progress: OnProgress = sile
     name = fingerprint(project, pool, dev)
     if record.fingerprint == name and record.model and (project.folder / record.model).is_dir():
         return record
-    recipes = None if settings.recipes == ("auto",) else settings.recipes
     rules = rules_source(project)
     joining = Joining(project, rules, dev) if rules else None
     trained = train_recipes(
@@ -83,8 +101,8 @@ def train_round(project: Project, number: int, *, on_progress: OnProgress = sile
         lang=project.settings.project.lang,
         seed=settings.seed,
         out=project.models / f"round-{number}",
-        recipes=recipes,
-        patterns=(rules.rules.token_patterns() or None) if rules else None,
+        recipes=recipes_of(project),
+        patterns=_patterns(rules),
         with_dev=True,
         finish=joining,
         on_progress=on_progress,
@@ -106,6 +124,74 @@ def train_round(project: Project, number: int, *, on_progress: OnProgress = sile
     project.store.save_round(record)
     project.store.set_fact(WHEEL_FACT, None)
     return record
+
+
+def search(project: Project, *, minutes: float, on_progress: OnProgress = silent) -> Found:
+    """Look for a better recipe for so many minutes; from then on `train` uses what was found.
+
+    What was tried is kept in the models' folder: a run that was stopped goes on from there.
+
+    Raises:
+        TrainingError: there is too little gold to learn from or to choose by, or the settings name recipes.
+    """
+    from annoloop.training.search import search as search_recipes
+
+    settings = project.settings
+    if settings.training.recipes != ("auto",):
+        raise TrainingError(
+            f"{project.folder}: the settings name the recipes: {', '.join(settings.training.recipes)}",
+            hint='a search needs recipes = ["auto"] in [training]',
+        )
+    pool, dev = project.pool_gold(), project.dev_gold()
+    require_gold(project, pool, dev)
+    found = search_recipes(
+        pool,
+        dev,
+        scheme=project.scheme,
+        lang=settings.project.lang,
+        seed=settings.training.seed,
+        minutes=minutes,
+        log=project.models / "search.jsonl",
+        patterns=_patterns(rules_source(project)),
+        on_progress=on_progress,
+    )
+    project.store.set_fact(SEARCHED_FACT, found.recipe)
+    return found
+
+
+def _patterns(rules: RulesSource | None) -> Sequence[Mapping[str, Any]] | None:
+    return (rules.rules.token_patterns() or None) if rules else None
+
+
+def dev_scores(
+    project: Project, recipe: str, *, seeds: int, on_progress: OnProgress = silent
+) -> list[float | None]:
+    """The scores on dev of one recipe after the pool's gold with so many seeds, from the settings' seed on.
+
+    Raises:
+        TrainingError: there is too little gold to learn from or to choose by.
+    """
+    from annoloop.training.train import train as train_recipes
+
+    pool, dev = project.pool_gold(), project.dev_gold()
+    require_gold(project, pool, dev)
+    patterns = _patterns(rules_source(project))
+    first, made = project.settings.training.seed, []
+    for seed in range(first, first + seeds):
+        with tempfile.TemporaryDirectory() as out:
+            trained = train_recipes(
+                pool,
+                dev,
+                scheme=project.scheme,
+                lang=project.settings.project.lang,
+                seed=seed,
+                out=Path(out) / "model",
+                recipes=[recipe],
+                patterns=patterns,
+                on_progress=on_progress,
+            )
+        made.append(trained.dev_score)
+    return made
 
 
 def require_gold(project: Project, pool: PoolGold, dev: DevGold) -> None:

@@ -4,12 +4,14 @@ The file travels inside exported packages, so it imports nothing of annoloop. Fi
 scikit-learn; predicting needs only spaCy and NumPy.
 
 Features: word 1-2-grams (spaCy's tokens, lower-cased) and character 2-5-grams of the lower-cased
-text, hashed to 32 bits. Weights: (1 + ln tf) * (ln((1 + n) / (1 + df)) + 1), each of the two blocks
-scaled to length 1, as scikit-learn's `TfidfVectorizer(sublinear_tf=True)` does. Model: one
-logistic regression with an L2 penalty a label; where labels are exclusive their chances are scaled to
-sum to 1.
+text, hashed to 32 bits; where asked for, both once more for the first line alone (a title or a subject
+says in few words what the rest goes into), and character n-grams that keep their case. Weights:
+(1 + ln tf) * (ln((1 + n) / (1 + df)) + 1), each of these blocks scaled to length 1, as scikit-learn's
+`TfidfVectorizer(sublinear_tf=True)` does. Model: one logistic regression with an L2 penalty a label, whose
+rare side weighs as much as the other; where labels are exclusive their chances are scaled to sum to 1.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,13 +28,14 @@ from spacy.vocab import Vocab
 
 FACTORY = "annoloop_linear_textcat"
 FILE_NAME = "weights.msgpack"
-_WORDS, _CHARACTERS = 0, 1
+_WORDS, _CHARACTERS, _FIRST_WORDS, _FIRST_CHARACTERS, _CASED = range(5)
+_LINE_END = re.compile(r"[\r\n]")
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
 
 
-def _hash_windows(units: np.ndarray, n: int, block: int) -> np.ndarray:
-    """Hash every window of n units: uint64 (m,) -> uint32 (m - n + 1,), the lowest bit names the block."""
+def _hash_windows(units: np.ndarray, n: int) -> np.ndarray:
+    """Hash every window of n units: uint64 (m,) -> uint32 (m - n + 1,)."""
     if len(units) < n:
         return np.empty(0, dtype=np.uint32)
     size = len(units) - n + 1
@@ -41,21 +44,24 @@ def _hash_windows(units: np.ndarray, n: int, block: int) -> np.ndarray:
         hashed = (hashed ^ units[offset : offset + size]) * _PRIME
         hashed ^= hashed >> np.uint64(29)
     hashed *= _MIX
-    return ((hashed >> np.uint64(32)).astype(np.uint32) & np.uint32(0xFFFFFFFE)) | np.uint32(block)
+    return (hashed >> np.uint64(32)).astype(np.uint32)
 
 
-def _features(doc: Doc, words: Sequence[int], characters: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """The doc's hashed n-grams, sorted, uint32 (k,), and how often each occurs, float32 (k,)."""
-    found = []
-    if len(doc):
-        tokens = doc.to_array(["LOWER", "IS_SPACE"])
-        units = tokens[tokens[:, 1] == 0, 0].astype(np.uint64)
-        found += [_hash_windows(units, n, _WORDS) for n in range(words[0], words[1] + 1)]
-    text = f" {' '.join(doc.text.lower().split())} "
-    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
-    found += [_hash_windows(points, n, _CHARACTERS) for n in range(characters[0], characters[1] + 1)]
-    hashes, counts = np.unique(np.concatenate(found), return_counts=True)
-    return hashes, counts.astype(np.float32)
+def _n_grams(units: np.ndarray, lengths: Sequence[int]) -> np.ndarray:
+    """The hashes of the n-grams of all lengths from the first to the last: uint64 (m,) -> uint32 (k,)."""
+    return np.concatenate([_hash_windows(units, n) for n in range(lengths[0], lengths[1] + 1)])
+
+
+def _code_points(text: str) -> np.ndarray:
+    text = f" {' '.join(text.split())} "
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
+
+
+def _first_line(text: str) -> int:
+    """Where the first line that is not empty ends."""
+    start = len(text) - len(text.lstrip())
+    found = _LINE_END.search(text, start)
+    return found.start() if found else len(text)
 
 
 def score_categories(examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
@@ -78,6 +84,8 @@ class LinearTextCategorizer(Pipe):  # type: ignore[misc]
         exclusive: bool,
         words: Sequence[int],
         characters: Sequence[int],
+        first_line: bool,
+        cased: bool,
         penalty: float,
         balanced: bool,
         min_texts: int,
@@ -89,6 +97,10 @@ class LinearTextCategorizer(Pipe):  # type: ignore[misc]
         self.exclusive = exclusive
         self.words = words
         self.characters = characters
+        self.first_line = first_line
+        self.cased = cased
+        # The lowest bits of a hash name its block: no more of them than there are blocks to tell apart.
+        self._block_bits = np.uint32(7 if first_line or cased else 1)
         self.penalty = penalty
         self.balanced = balanced
         self.min_texts = min_texts
@@ -136,11 +148,30 @@ class LinearTextCategorizer(Pipe):  # type: ignore[misc]
         if self.exclusive:
             kept = np.flatnonzero(truth.any(axis=1))
             truth, docs = truth[kept], [docs[index] for index in kept]
-        found = [_features(doc, self.words, self.characters) for doc in docs]
+        found = [self._features(doc) for doc in docs]
         self._learn_vocabulary(found)
         matrix = self._matrix(found)
         weights, bias = self._fit(matrix, truth)
         self._fill(self.hashes, self.idf, weights, bias)
+
+    def _features(self, doc: Doc) -> tuple[np.ndarray, np.ndarray]:
+        """The doc's hashed n-grams, sorted, uint32 (k,), and how often each occurs, float32 (k,)."""
+        tokens = doc.to_array(["LOWER", "IS_SPACE", "IDX"]).reshape(len(doc), 3)
+        tokens = tokens[tokens[:, 1] == 0]
+        words, text = tokens[:, 0].astype(np.uint64), doc.text
+        found = {
+            _WORDS: _n_grams(words, self.words),
+            _CHARACTERS: _n_grams(_code_points(text.lower()), self.characters),
+        }
+        if self.first_line:
+            end = _first_line(text)
+            found[_FIRST_WORDS] = _n_grams(words[tokens[:, 2] < end], self.words)
+            found[_FIRST_CHARACTERS] = _n_grams(_code_points(text[:end].lower()), self.characters)
+        if self.cased:
+            found[_CASED] = _n_grams(_code_points(text), self.characters)
+        marked = [hashes & ~self._block_bits | np.uint32(block) for block, hashes in found.items()]
+        hashes, counts = np.unique(np.concatenate(marked), return_counts=True)
+        return hashes, counts.astype(np.float32)
 
     def _learn_vocabulary(self, found: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
         every = np.concatenate([np.empty(0, np.uint32), *(hashes for hashes, _ in found)])
@@ -195,12 +226,9 @@ class LinearTextCategorizer(Pipe):  # type: ignore[misc]
         known[known] = self.hashes[columns[known]] == hashes[known]
         columns = columns[known]
         values = (1 + np.log(counts[known])) * self.idf[columns]
-        is_character = (hashes[known] & np.uint32(1)) == _CHARACTERS
-        for block in (~is_character, is_character):
-            length = float(np.sqrt((values[block] ** 2).sum()))
-            if length:
-                values[block] /= length
-        return columns, values
+        blocks = hashes[known] & self._block_bits
+        lengths = np.sqrt(np.bincount(blocks, weights=values**2, minlength=1)).astype(np.float32)
+        return columns, values / lengths[blocks]
 
     def predict(self, docs: Iterable[Doc]) -> np.ndarray:
         """Probabilities, float32 (docs, labels), without changing the docs."""
@@ -208,7 +236,7 @@ class LinearTextCategorizer(Pipe):  # type: ignore[misc]
         return np.array(scores, dtype=np.float32).reshape(len(scores), len(self._labels))
 
     def _probabilities(self, doc: Doc) -> np.ndarray:
-        columns, values = self._weigh(*_features(doc, self.words, self.characters))
+        columns, values = self._weigh(*self._features(doc))
         scores = (values @ self.weights[columns] if len(columns) else 0.0) + self.bias
         chances = 1 / (1 + np.exp(-scores))
         return np.asarray(chances / chances.sum() if self.exclusive else chances)
@@ -271,6 +299,8 @@ def make_linear_textcat(
     exclusive: bool,
     words: list[int],
     characters: list[int],
+    first_line: bool,
+    cased: bool,
     penalty: float,
     balanced: bool,
     min_texts: int,
@@ -283,6 +313,8 @@ def make_linear_textcat(
         exclusive=exclusive,
         words=words,
         characters=characters,
+        first_line=first_line,
+        cased=cased,
         penalty=penalty,
         balanced=balanced,
         min_texts=min_texts,
@@ -300,6 +332,9 @@ if not Language.has_factory(FACTORY):
             "exclusive": True,
             "words": [1, 2],
             "characters": [2, 5],
+            # Off, as in pipelines saved before there were such blocks.
+            "first_line": False,
+            "cased": False,
             "penalty": 0.1,
             "balanced": True,
             "min_texts": 2,

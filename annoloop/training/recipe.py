@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent / "recipes"
 LINEAR_CODE = Path(__file__).parent / "linear_textcat.py"
 LINEAR_FACTORY = "annoloop_linear_textcat"
+
+_LINE_END = re.compile(r"[\r\n]")
+_MANY_LINES = 0.1
+"""The least share of such texts for which the first line is looked at alone."""
 
 _DEFAULTS: dict[Kind, tuple[str, ...]] = {
     "ner": ("ner",),
@@ -39,6 +45,8 @@ class GoldSize:
     texts: int
     words: int
     span_lengths: tuple[int, ...]
+    many_lines: float
+    """The share of texts with more than one line."""
 
 
 def default_recipes(kind: Kind, *, patterns: bool) -> tuple[str, ...]:
@@ -54,23 +62,29 @@ def score_name(kind: Kind) -> str:
 def measure(docs: Sequence[Doc]) -> GoldSize:
     """Count the training gold: texts, words, and the lengths of the spans of its span groups, in tokens."""
     lengths = {len(span) for doc in docs for spans in doc.spans.values() for span in spans}
-    return GoldSize(len(docs), sum(map(len, docs)), tuple(sorted(lengths)))
+    many_lines = sum(bool(_LINE_END.search(doc.text.strip())) for doc in docs) / max(len(docs), 1)
+    return GoldSize(len(docs), sum(map(len, docs)), tuple(sorted(lengths)), many_lines)
 
 
 def is_own(recipe: str) -> bool:
-    """Whether a recipe is one of ours; else it is a path to a user's config."""
-    return (FOLDER / f"{recipe}.cfg").is_file()
+    """Whether a recipe is one of ours, with or without settings; else it is a path to a user's config."""
+    return (FOLDER / f"{recipe.partition(':')[0]}.cfg").is_file()
 
 
 def load_recipe(recipe: str, kind: Kind) -> Config:
     """Read a recipe by name, or any spaCy config by path, without resolving its variables.
 
+    A name may be followed by settings, as in "ner:dropout=0.3,width=96": each is set wherever the recipe's
+    components or its training have a setting of that name.
+
     Raises:
-        TrainingError: there is no such recipe or file, it is for another kind, or is no spaCy config.
+        TrainingError: there is no such recipe, setting or file, it is for another kind, or is no spaCy
+            config.
     """
     from spacy.util import load_config
 
-    path = FOLDER / f"{recipe}.cfg" if is_own(recipe) else Path(recipe)
+    name, _, settings = recipe.partition(":")
+    path = FOLDER / f"{name}.cfg" if is_own(recipe) else Path(recipe)
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.cfg")))
         raise TrainingError(f"no recipe {recipe!r}", hint=f"name one of {known}, or a path to a spaCy config")
@@ -78,12 +92,43 @@ def load_recipe(recipe: str, kind: Kind) -> Config:
         config = load_config(path, interpolate=False)
     except (ValueError, OSError) as error:
         raise TrainingError(f"{path} is no spaCy config: {error}", hint="see spacy init config") from error
-    if is_own(recipe) and _kind_of(recipe) != kind:
+    if is_own(recipe) and _kind_of(name) != kind:
         fitting = ", ".join(sorted(f.stem for f in FOLDER.glob("*.cfg") if _kind_of(f.stem) == kind))
         raise TrainingError(f"recipe {recipe} is not for kind {kind}", hint=f"name one of {fitting}")
     if missing := [name for name in ("nlp", "training", "components") if name not in config]:
         raise TrainingError(f"{path} has no section [{missing[0]}]", hint="see spacy init fill-config")
+    if is_own(recipe) and settings:
+        _apply(config, recipe, settings)
     return config
+
+
+def _apply(config: Config, recipe: str, settings: str) -> None:
+    """Set "name=value" pairs, divided by commas, in place."""
+    for pair in settings.split(","):
+        key, _, written = pair.partition("=")
+        try:
+            value = json.loads(written)
+        except ValueError:
+            raise TrainingError(
+                f"recipe {recipe!r}: {pair!r} is not a setting",
+                hint="write a name and a number, true or false: ner:dropout=0.3,width=96",
+            ) from None
+        if not sum(_set(config[section], key.strip(), value) for section in ("components", "training")):
+            raise TrainingError(
+                f"recipe {recipe!r} has no setting {key.strip()!r}",
+                hint=f"its settings are in {FOLDER / recipe.partition(':')[0]}.cfg",
+            )
+
+
+def _set(block: dict[str, Any], key: str, value: object) -> int:
+    """Set a plain setting of this name in a block and all blocks in it; returns how many there were."""
+    found = 0
+    for name, old in block.items():
+        if isinstance(old, dict):
+            found += _set(old, key, value)
+        elif name == key and not isinstance(old, list) and isinstance(value, int | float):
+            block[name], found = value, found + 1
+    return found
 
 
 def _kind_of(recipe: str) -> Kind:
@@ -110,6 +155,8 @@ def fit_recipe(config: Config, *, own: bool, labels: Sequence[str], seed: int, s
 def _fit_component(component: dict[str, Any], size: GoldSize) -> None:
     if "suggester" in component and size.span_lengths:
         component["suggester"]["sizes"] = list(size.span_lengths)
+    if component.get("first_line", False) is None:
+        component["first_line"] = size.many_lines >= _MANY_LINES
     model = component.get("model", {})
     if "length" in model:
         # Word pairs number about as many as words; longer vectors only cost time (139 ms a step at

@@ -1,0 +1,122 @@
+"""The search for a recipe: its budget, what it keeps of a stopped run, and what `train` does with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_train_curve import answered
+from test_training import CAT_PAIRS, TEXTCAT, dev, pool
+
+from annoloop.errors import TrainingError
+from annoloop.project import Project
+from annoloop.steps import train as steps
+from annoloop.training import search as searching
+from annoloop.training.recipe import default_recipes, load_recipe
+from annoloop.training.search import SHARES, Found, Tried, candidates, search
+from annoloop.types import KINDS, Kind
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four linear recipes: they take parts of a second."""
+    monkeypatch.setattr(searching, "_BOW", ())
+    monkeypatch.setattr(searching, "_LINEAR", searching._LINEAR[:4])
+
+
+def run(log: Path, *, ticks: float = 0.0, minutes: float = 1.0) -> Found:
+    """Search with a clock that goes on by `ticks` seconds each time it is looked at."""
+    clock = count(0.0, ticks)
+    return search(
+        pool(CAT_PAIRS[::-1]),
+        dev(CAT_PAIRS[::5]),
+        scheme=TEXTCAT,
+        lang="en",
+        seed=0,
+        minutes=minutes,
+        log=log,
+        clock=lambda: next(clock),
+    )
+
+
+def test_halves_the_recipes_and_keeps_the_default_to_the_end(tmp_path: Path) -> None:
+    found = run(tmp_path / "models" / "search.jsonl")
+    every = candidates("textcat", patterns=False)
+    by_share = [[one.recipe for one in found.tried if one.share == share] for share in SHARES]
+    assert found.finished
+    assert by_share[0] == list(every)
+    assert [every[0] in rung for rung in by_share] == [True] * len(SHARES)
+    assert len(by_share[0]) > len(by_share[1]) >= len(by_share[2]) >= 2
+    final = {one.recipe: one.dev_score or 0.0 for one in found.tried if one.share == 1.0}
+    assert final[found.recipe] == max(final.values())
+    if final[every[0]] == max(final.values()):
+        assert found.recipe == every[0]
+
+
+def test_a_stopped_search_goes_on_where_it_was(tmp_path: Path) -> None:
+    log = tmp_path / "search.jsonl"
+    first = run(log, ticks=1.0, minutes=3 / 60)
+    assert not first.finished
+    done = len(log.read_text().splitlines())
+    assert 1 <= done < len(candidates("textcat", patterns=False))
+    with log.open("a") as file:
+        file.write('{"gold": "cut off in the mid')
+    second = run(log)
+    assert second.finished
+    kept = [row for row in log.read_text().splitlines() if row.endswith("}")]
+    tried = [(row["recipe"], row["share"]) for row in map(json.loads, kept)]
+    assert len(tried) == len(set(tried)) == len(second.tried)
+    before = log.read_bytes()
+    assert run(log) == second
+    assert log.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("patterns", [False, True])
+def test_every_candidate_is_a_recipe_of_its_kind(kind: Kind, patterns: bool) -> None:
+    every = candidates(kind, patterns=patterns)
+    assert every[0] == default_recipes(kind, patterns=patterns)[0]
+    assert len(set(every)) == len(every)
+    assert len({str(load_recipe(recipe, kind)) for recipe in every}) == len(every)
+
+
+def test_no_time_tries_the_default_alone(tmp_path: Path) -> None:
+    found = run(tmp_path / "search.jsonl", ticks=1.0, minutes=0)
+    assert [one.recipe for one in found.tried] == [found.recipe] == ["textcat_linear"]
+    assert not found.finished
+
+
+def test_train_uses_what_a_search_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    better = "textcat_linear:penalty=0.5"
+    project = answered(tmp_path / "p", count=30)
+    before = steps.train(project)
+    with pytest.raises(TrainingError, match="the settings name the recipes: textcat_linear"):
+        steps.search(project, minutes=1)
+    project = with_default_recipes(project)
+    monkeypatch.setattr(searching, "candidates", lambda _kind, *, patterns: ("textcat_linear", better))
+    monkeypatch.setattr(searching._Ladder, "_train", fixed({"textcat_linear": 0.5, better: 0.6}))
+    found = steps.search(project, minutes=1)
+    assert (found.recipe, found.finished) == (better, True)
+    after = steps.train(project)
+    assert after.recipe == better
+    assert after.fingerprint != before.fingerprint
+    assert steps.train(project) == after
+    made = steps.dev_scores(project, better, seeds=2)
+    assert len(made) == 2
+    assert made[0] == made[1]  # Nothing in a linear recipe is drawn by chance.
+    project.store.close()
+
+
+def with_default_recipes(project: Project) -> Project:
+    project.store.close()
+    path = project.folder / "annoloop.cfg"
+    path.write_text(path.read_text().replace('recipes = ["textcat_linear"]', 'recipes = ["auto"]'))
+    return Project.open(project.folder)
+
+
+def fixed(scores: dict[str, float]) -> Callable[[Any, str, float], Tried]:
+    return lambda _ladder, recipe, share: Tried(recipe, share, scores[recipe], 0.0)
