@@ -18,7 +18,7 @@ from annoloop.steps.compare import compare
 from annoloop.steps.pace import pace
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import rules_source
-from annoloop.steps.train import fingerprint, require_gold
+from annoloop.steps.train import fingerprint, recipes_of, require_gold
 from annoloop.types import DevGold, Gold, PoolGold, Scores
 
 CURVE_FACT = "train_curve"
@@ -164,10 +164,10 @@ class _Runs:
     def _recipe(self) -> str | None:
         """The newest model's, or the only one there is to choose; None lets dev choose."""
         trained = [record.recipe for record in self.project.store.rounds() if record.recipe]
-        named = self.project.settings.training.recipes
+        named = recipes_of(self.project)
         if trained:
             return trained[-1]
-        return named[0] if len(named) == 1 and named[0] != "auto" else None
+        return named[0] if named and len(named) == 1 else None
 
     def complete(self) -> None:
         """Train what is missing, all gold first: it says which recipe."""
@@ -201,7 +201,6 @@ class _Runs:
         from annoloop.training.train import train
 
         recipe = self.kept["recipe"]
-        configured = self.project.settings.training.recipes
         trained = train(
             part,
             self.dev,
@@ -209,7 +208,7 @@ class _Runs:
             lang=self.project.settings.project.lang,
             seed=self.seed,
             out=out,
-            recipes=[recipe] if recipe else None if configured == ("auto",) else configured,
+            recipes=[recipe] if recipe else recipes_of(self.project),
             patterns=self.patterns,
             on_progress=told,
         )
