@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from annoloop.selection.candidates import Candidates, FloatArray, IndexArray, IntArray
 from annoloop.selection.registry import strategy_named
@@ -36,6 +37,7 @@ def select(
     near_duplicate: float = 0.9,
     groups: IntArray | None = None,
     sought: FloatArray | None = None,
+    by_lot: NDArray[np.bool_] | None = None,
 ) -> list[int]:
     """Rows of the texts to ask: those sought, then the most wanted, then those by lot.
 
@@ -54,6 +56,8 @@ def select(
         groups: (texts,), equal numbers for near-duplicates (`corpus.near_duplicates.group`): likewise.
         sought: (texts, labels sought), 0 and up: how likely a text has the label; 0 is not at all. Half of
             what is not drawn by lot goes to the likeliest ones, label by label in turn.
+        by_lot: (texts,), which texts the lot may draw as long as there are such: a sample of the pool, where
+            the others are here because they rank high. None: all.
 
     Raises:
         AnnoloopError: there is no such strategy, or one of a package failed.
@@ -61,6 +65,8 @@ def select(
     wanted, order = strategy_named(strategy), np.argsort(np.asarray(hashes, dtype=str), kind="stable")
     # Chance is drawn first: what goes by lot does not depend on the strategy.
     places = np.argsort(rng.permutation(len(order)))
+    if by_lot is not None:
+        places = places + len(order) * ~by_lot[order]
     batch = _Batch(candidates.take(order), None if costs is None else costs[order], near_duplicate)
     batch.groups = None if groups is None else groups[order]
     ranked = budget - (random_share * budget if costs is not None else round(random_share * budget))
