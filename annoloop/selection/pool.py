@@ -31,7 +31,7 @@ PORTION = 20_000
 _VERSION = 1
 """Of the features: others are computed anew."""
 
-_FILES = {
+_FILES: dict[str, np.dtype[Any]] = {
     "rows": np.dtype("<i8"),
     "lengths": np.dtype("<i4"),
     "columns": np.dtype("<i4"),
@@ -176,32 +176,20 @@ def _hashed(texts: Sequence[str]) -> csr_matrix:
 
 def _weighted(found: csr_matrix, weights: NDArray[np.float32]) -> csr_matrix:
     """Rows of length 1, or 0."""
-    data = found.data * weights[found.indices]
-    return _scaled(found, data)
-
-
-def _scaled(found: csr_matrix, data: NDArray[np.float32]) -> csr_matrix:
-    from scipy.sparse import csr_matrix
-
-    norms = np.sqrt(_row_sums(data * data, found.indptr))
-    lengths = np.diff(found.indptr)
-    data = data / np.repeat(np.maximum(norms, 1e-12).astype(np.float32), lengths)
-    return csr_matrix((data, found.indices, found.indptr), shape=found.shape)
+    return _narrow(found, weights, np.arange(BUCKETS, dtype=np.int32), BUCKETS)
 
 
 def _narrow(
     found: csr_matrix, weights: NDArray[np.float32], places: NDArray[np.int32], count: int
 ) -> csr_matrix:
-    """The columns at `places` of rows that had length 1 with all of them."""
+    """The columns at `places` (-1: left out) of rows that have length 1, or 0, with all of them."""
     from scipy.sparse import csr_matrix
 
-    whole = _weighted(found, weights)
-    to = places[whole.indices]
-    kept = to >= 0
-    ends = np.concatenate([[0], np.cumsum(kept)])[whole.indptr]
-    return csr_matrix((whole.data[kept], to[kept], ends), shape=(found.shape[0], count))
-
-
-def _row_sums(values: NDArray[np.float32], ends: NDArray[Any]) -> FloatArray:
-    sums = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
-    return np.asarray(sums[ends[1:]] - sums[ends[:-1]], dtype=np.float64)
+    values = found.data * weights[found.indices]
+    squares = np.concatenate([[0.0], np.cumsum(values * values, dtype=np.float64)])[found.indptr]
+    norms = np.sqrt(np.maximum(np.diff(squares), 1e-12))
+    to = places[found.indices]
+    kept = np.flatnonzero(to >= 0)
+    ends = np.searchsorted(kept, found.indptr)
+    scales = np.repeat((1 / norms).astype(np.float32), np.diff(ends))
+    return csr_matrix((values[kept] * scales, to[kept], ends), shape=(found.shape[0], count))

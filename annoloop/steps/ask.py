@@ -87,7 +87,9 @@ def open_round(
     if not tasks:
         sought = _sought(project, seek)
         on_progress(f"choosing the texts of round {number}", 0, 0)
-        pool = [(at, name) for at, name in store.unasked("pool") if known is None or name in known]
+        pool = store.unasked("pool")
+        if known is not None:
+            pool = [text for text in pool if text[1] in known]
         strategy, chosen = _choose(project, number, pool, batch=batch, seek=sought, on_progress=on_progress)
         tasks = _tasks(project, number, chosen, source, on_progress)
         # Kept first: a run that is stopped between the two still knows how its tasks were chosen.

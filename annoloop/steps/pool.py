@@ -1,4 +1,4 @@
-"""A pool too large to be read each round: ranked by kept features, of which few texts are looked at closely."""
+"""A pool too large to be read each round: ranked by kept features, and few texts are looked at closely."""
 
 from __future__ import annotations
 
@@ -27,10 +27,13 @@ PROCESSES = 2
 _MIXED = np.uint64(0xBF58476D1CE4E5B9)
 
 
-def pool_features(project: Project, *, on_progress: OnProgress = silent) -> PoolFeatures:
+def pool_features(
+    project: Project, positions: IntArray | None = None, *, on_progress: OnProgress = silent
+) -> PoolFeatures:
     """The features of the pool's texts; those of texts that came since are computed first.
 
-    Stopped on the way, it goes on from there the next time.
+    `positions` are those of the texts that are needed; None: of all that may be asked about. Stopped on the
+    way, it goes on from there the next time.
     """
     from filelock import FileLock
 
@@ -38,8 +41,9 @@ def pool_features(project: Project, *, on_progress: OnProgress = silent) -> Pool
     folder.mkdir(exist_ok=True)
     with FileLock(folder / "lock"):
         kept = PoolFeatures(folder)
-        wanted = np.asarray([at for at, _ in project.store.unasked("pool")], dtype=np.int64)
-        missing = np.setdiff1d(wanted, kept.numbers)
+        if positions is None:
+            positions = np.asarray([at for at, _ in project.store.unasked("pool")], dtype=np.int64)
+        missing = np.setdiff1d(positions, kept.numbers, assume_unique=True)
         if len(missing):
             done = len(kept.numbers)
             total = done + len(missing)
@@ -96,11 +100,12 @@ def _ranked(
     labels = {label for item in gold for label in item.annotation.labels}
     if scheme.has_spans or len(labels) < (2 if scheme.is_exclusive else 1):
         return []
-    kept = pool_features(project, on_progress=on_progress)
+    positions = np.asarray([at for at, _ in pool], dtype=np.int64)
+    kept = pool_features(project, positions, on_progress=on_progress)
     found = kept.probabilities(gold, scheme=scheme, seed=project.settings.training.seed)
     if found is None:
         return []
-    found = _of_pool(found, kept.numbers, np.asarray([at for at, _ in pool], dtype=np.int64))
+    found = _of_pool(found, kept.numbers, positions)
     candidates = Candidates(len(pool), exclusive=scheme.is_exclusive, probabilities=found)
     choose: Any = entropy if by_entropy else margin
     rows = choose(candidates, SHORTLISTED * batch, np.random.default_rng(0)).tolist()
@@ -123,7 +128,7 @@ def _of_pool(found: FloatArray, numbers: IntArray, positions: IntArray) -> Float
 def by_lot(hashes: Sequence[str], count: int, seed: Sequence[int]) -> list[int]:
     """`count` rows drawn by seed, the same texts in whatever order they come."""
     if count >= len(hashes):
-        return list(range(len(hashes)))
+        return sorted(range(len(hashes)), key=lambda row: hashes[row])
     names = np.frombuffer(bytes.fromhex("".join(hashes)), dtype=">u8").reshape(len(hashes), -1)[:, 0]
     salt = np.random.default_rng(list(seed)).integers(2**63, dtype=np.uint64)
     mixed = (names.astype(np.uint64) ^ salt) * _MIXED
