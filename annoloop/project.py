@@ -20,6 +20,8 @@ from annoloop.types import DevGold, Example, Gold, HeldOutGold, LabelScheme, Poo
 _NOT_FOR_GIT = """# What annoloop keeps or makes here; back the store up, but not with git.
 project.sqlite*
 models/
+features/
+simulations/
 dist/
 llm_audit.jsonl
 .annoloop.lock
@@ -98,6 +100,11 @@ class Project:
         return self.folder / "models"
 
     @property
+    def pool_features(self) -> Path:
+        """The folder of what is kept about a large pool, to rank its texts by; it need not exist."""
+        return self.folder / "features"
+
+    @property
     def patterns(self) -> Path:
         """The file of the rules; it need not exist."""
         return self.folder / self.settings.rules.patterns
@@ -162,7 +169,8 @@ class Project:
         return HeldOutGold(tuple(self._gold("held_out")))
 
     def _gold(self, split: Any) -> Iterator[Gold]:
-        examples = self.store.examples(split=split)
+        # By the answers: a pool may hold a million texts without one.
+        examples = self.store.answered_examples(split)
         answers = self.store.answers_in_force(hashes=[eg.input_hash for eg in examples])
         return gold_from_answers(examples, answers, self.scheme)
 

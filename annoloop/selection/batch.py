@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from annoloop.selection.candidates import Candidates, FloatArray, IndexArray, IntArray
 from annoloop.selection.registry import strategy_named
@@ -36,6 +37,7 @@ def select(
     near_duplicate: float = 0.9,
     groups: IntArray | None = None,
     sought: FloatArray | None = None,
+    by_lot: NDArray[np.bool_] | None = None,
 ) -> list[int]:
     """Rows of the texts to ask: those sought, then the most wanted, then those by lot.
 
@@ -43,8 +45,7 @@ def select(
         strategy: a name that `registry.strategy_named` knows. By lot where what it needs is not known.
         hashes: input hashes, one a text, all different.
         candidates: what is known of the texts.
-        budget: how much the batch may cost at most: texts, or what `costs` counts. Where even one text
-            costs more, one is asked nevertheless.
+        budget: what the batch may cost at most: texts, or what `costs` counts; one is asked at any cost.
         rng: where all chance comes from.
         costs: (texts,), positive: tokens or seconds a text. None: each text costs 1.
         random_share: the part of the budget spent by lot, whatever the strategy, since a model never
@@ -54,13 +55,13 @@ def select(
         groups: (texts,), equal numbers for near-duplicates (`corpus.near_duplicates.group`): likewise.
         sought: (texts, labels sought), 0 and up: how likely a text has the label; 0 is not at all. Half of
             what is not drawn by lot goes to the likeliest ones, label by label in turn.
+        by_lot: (texts,), which texts the lot draws first: a sample, where others are here for their rank.
 
     Raises:
         AnnoloopError: there is no such strategy, or one of a package failed.
     """
     wanted, order = strategy_named(strategy), np.argsort(np.asarray(hashes, dtype=str), kind="stable")
-    # Chance is drawn first: what goes by lot does not depend on the strategy.
-    places = np.argsort(rng.permutation(len(order)))
+    places = _places(rng, len(order), None if by_lot is None else by_lot[order])
     batch = _Batch(candidates.take(order), None if costs is None else costs[order], near_duplicate)
     batch.groups = None if groups is None else groups[order]
     ranked = budget - (random_share * budget if costs is not None else round(random_share * budget))
@@ -84,6 +85,12 @@ def select(
     if not batch.chosen:
         batch.fill(lot, math.inf, most=1)
     return [int(order[row]) for row in batch.chosen]
+
+
+def _places(rng: np.random.Generator, count: int, first: NDArray[np.bool_] | None) -> IntArray:
+    """(texts,): their order by lot. Drawn before all else, so that the strategy does not shape it."""
+    places = np.argsort(rng.permutation(count))
+    return places if first is None else places + count * ~first
 
 
 class _Batch:

@@ -5,7 +5,7 @@ It selects as well as spaCy's own scores, and features of 100,000 texts are comp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 
+WORD = r"(?u)\b\w+\b"
+"""What counts as a word."""
+
+Rank = Callable[[Any], NDArray[np.float64]]
+"""From features of texts, (texts, dimensions), to (texts, labels)."""
+
+
 class Proxy:
     """Features of a pool of texts, computed once, and category probabilities from the gold so far."""
 
@@ -24,9 +31,7 @@ class Proxy:
         from scipy.sparse import csr_matrix
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        self._vectorizer = TfidfVectorizer(
-            ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b"
-        )
+        self._vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=WORD)
         try:
             self.features: csr_matrix = self._vectorizer.fit_transform(texts).tocsr()
             self._has_words = True
@@ -58,14 +63,18 @@ class Proxy:
         known, pool = known[:, columns], self.features[:, columns]
         if not len(columns):
             return None
-        if scheme.is_exclusive:
-            return _exclusive(usable, known, pool, scheme, seed)
-        return _several(usable, known, pool, scheme, seed)
+        rank = ranker(usable, known, scheme, seed)
+        return None if rank is None else rank(pool)
 
 
-def _exclusive(
-    gold: list[Gold], known: Any, pool: Any, scheme: LabelScheme, seed: int
-) -> NDArray[np.float64] | None:
+def ranker(gold: Sequence[Gold], known: Any, scheme: LabelScheme, seed: int) -> Rank | None:
+    """Learn categories from the features of gold, (texts, dimensions); None where gold cannot teach."""
+    return (
+        _exclusive(gold, known, scheme, seed) if scheme.is_exclusive else _several(gold, known, scheme, seed)
+    )
+
+
+def _exclusive(gold: Sequence[Gold], known: Any, scheme: LabelScheme, seed: int) -> Rank | None:
     rows = [i for i, g in enumerate(gold) if g.annotation.labels]
     target = [gold[i].annotation.labels[0] for i in rows]
     if len(set(target)) < 2:
@@ -73,23 +82,30 @@ def _exclusive(
     from sklearn.multiclass import OneVsRestClassifier
 
     model = OneVsRestClassifier(_regression(seed)).fit(known[rows], target)
-    found = np.zeros((pool.shape[0], len(scheme.labels)))
     columns = [scheme.labels.index(name) for name in model.classes_]
-    found[:, columns] = model.predict_proba(pool)
-    return found
+
+    def rank(features: Any) -> NDArray[np.float64]:
+        found = np.zeros((features.shape[0], len(scheme.labels)))
+        found[:, columns] = model.predict_proba(features)
+        return found
+
+    return rank
 
 
-def _several(
-    gold: list[Gold], known: Any, pool: Any, scheme: LabelScheme, seed: int
-) -> NDArray[np.float64] | None:
-    found = np.zeros((pool.shape[0], len(scheme.labels)))
-    taught = False
+def _several(gold: Sequence[Gold], known: Any, scheme: LabelScheme, seed: int) -> Rank | None:
+    models: dict[int, Any] = {}
     for column, name in enumerate(scheme.labels):
         target = [name in g.annotation.labels for g in gold]
         if any(target) and not all(target):
-            found[:, column] = _regression(seed).fit(known, target).predict_proba(pool)[:, 1]
-            taught = True
-    return found if taught else None
+            models[column] = _regression(seed).fit(known, target)
+
+    def rank(features: Any) -> NDArray[np.float64]:
+        found = np.zeros((features.shape[0], len(scheme.labels)))
+        for column, model in models.items():
+            found[:, column] = model.predict_proba(features)[:, 1]
+        return found
+
+    return rank if models else None
 
 
 def _regression(seed: int) -> Any:

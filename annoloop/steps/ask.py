@@ -8,6 +8,7 @@ from typing import Any
 
 from annoloop.errors import AnnoloopError, SchemeError
 from annoloop.project import Project
+from annoloop.steps.pool import LOOKED_AT, by_lot, shortlist
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.signals import Signals, read_by_models
 from annoloop.steps.sources import Source, latest_model
@@ -86,7 +87,9 @@ def open_round(
     if not tasks:
         sought = _sought(project, seek)
         on_progress(f"choosing the texts of round {number}", 0, 0)
-        pool = _answerable(_unasked(project), known)
+        pool = store.unasked("pool")
+        if known is not None:
+            pool = [text for text in pool if text[1] in known]
         strategy, chosen = _choose(project, number, pool, batch=batch, seek=sought, on_progress=on_progress)
         tasks = _tasks(project, number, chosen, source, on_progress)
         # Kept first: a run that is stopped between the two still knows how its tasks were chosen.
@@ -113,24 +116,19 @@ def _sought(project: Project, seek: Sequence[str] | None) -> tuple[str, ...]:
     return labels
 
 
-def _unasked(project: Project) -> list[Example]:
-    store = project.store
-    pool = store.examples(split="pool")
-    answered = {answer.input_hash for answer in store.answers_in_force()}
-    asked = {task.example.input_hash for task in store.tasks()}
-    return [eg for eg in pool if eg.input_hash not in answered and eg.input_hash not in asked]
-
-
 def _choose(
     project: Project,
     number: int,
-    pool: list[Example],
+    pool: Sequence[tuple[int, str]],
     *,
     batch: int,
     seek: tuple[str, ...],
     on_progress: OnProgress,
 ) -> tuple[str, list[Example]]:
-    """The strategy as it is recorded, and the texts, the most wanted first."""
+    """The strategy as it is recorded, and the texts, the most wanted first.
+
+    `pool` has (position, input hash) of each text that may be asked about.
+    """
     import numpy as np
 
     from annoloop.selection.batch import select
@@ -142,15 +140,22 @@ def _choose(
         return wanted[-1], []
     rng = np.random.default_rng([settings.training.seed, number])
     model = latest_model(project)
-    if len(pool) > RANKED_TEXTS and read_by_models(wanted):
-        pool = _narrowed(pool, rng, Signals(project, (), model, on_progress), seek, batch)
-    signals = Signals(project, pool, model, on_progress)
+    hashes, lot = [name for _, name in pool], None
+    if read_by_models(wanted):
+        hashes = _narrowed(hashes, rng, Signals(project, (), model, on_progress), seek, batch)
+    elif len(pool) > LOOKED_AT:
+        seed = (settings.training.seed, number)
+        hashes, lot = shortlist(
+            project, pool, wanted=wanted, seek=seek, batch=batch, seed=seed, on_progress=on_progress
+        )
+    texts = project.store.examples(hashes=hashes)
+    signals = Signals(project, texts, model, on_progress)
     candidates = signals.candidates(wanted)
     strategy = settle(wanted, candidates, n=batch)
     budget, costs = signals.costs(batch)
     rows = select(
         strategy,
-        [eg.input_hash for eg in pool],
+        [eg.input_hash for eg in texts],
         candidates,
         budget=budget,
         rng=rng,
@@ -158,25 +163,25 @@ def _choose(
         random_share=settings.selection.random_share,
         groups=signals.groups(),
         sought=signals.sought(seek),
+        by_lot=None if lot is None else np.asarray([eg.input_hash in lot for eg in texts]),
     )
     seeking = f", seeking {', '.join(seek)}" if seek else ""
-    return strategy + seeking, [pool[row] for row in rows]
+    return strategy + seeking, [texts[row] for row in rows]
 
 
-def _narrowed(
-    pool: list[Example], rng: Any, signals: Signals, seek: tuple[str, ...], batch: int
-) -> list[Example]:
+def _narrowed(hashes: list[str], rng: Any, signals: Signals, seek: tuple[str, ...], batch: int) -> list[str]:
     """As many texts as a model may read in a round: a sample by lot, and the likeliest ones of a label."""
-    # The order of the texts must not shape what the lot says.
-    pool = sorted(pool, key=lambda eg: eg.input_hash)
-    kept = set(rng.choice(len(pool), RANKED_TEXTS, replace=False).tolist())
+    if len(hashes) <= RANKED_TEXTS:
+        return hashes
+    kept = [hashes[row] for row in by_lot(hashes, RANKED_TEXTS, rng.integers(2**32, size=2).tolist())]
     if seek:
-        looked_at = rng.choice(len(pool), min(len(pool), LOOKED_THROUGH), replace=False)
-        found = replace(signals, examples=[pool[i] for i in looked_at]).sought(seek)
+        looked_at = by_lot(hashes, LOOKED_THROUGH, rng.integers(2**32, size=2).tolist())
+        texts = signals.project.store.examples(hashes=[hashes[row] for row in looked_at])
+        found = replace(signals, examples=texts).sought(seek)
         for column in () if found is None else found.T:
             best = column.argsort(kind="stable")[::-1][:batch]
-            kept |= {int(looked_at[i]) for i in best if column[i] > 0}
-    return [pool[i] for i in sorted(kept)]
+            kept += [texts[i].input_hash for i in best if column[i] > 0]
+    return list(dict.fromkeys(kept))
 
 
 def _tasks(

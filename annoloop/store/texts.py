@@ -10,8 +10,14 @@ from typing import Any
 from sqlalchemy import func, insert, select, update
 
 from annoloop.store.engine import Database
-from annoloop.store.rows import example_from_row, example_row, suggestion_to_json, task_from_row
-from annoloop.store.schema import examples, tasks
+from annoloop.store.rows import (
+    example_from_row,
+    example_row,
+    suggestion_to_json,
+    task_from_row,
+    text_from_cell,
+)
+from annoloop.store.schema import examples, in_force, tasks
 from annoloop.store.standing import CHUNK, count_new_tasks, settle
 from annoloop.types import Example, Split, Task
 
@@ -86,6 +92,39 @@ class TextTables(Database):
                 rows = connection.execute(query.where(examples.c.input_hash.in_(part)))
                 found.extend(example_from_row(row) for row in rows)
             return tuple(found)
+
+    def answered_examples(self, split: Split) -> tuple[Example, ...]:
+        """The texts of a split with an answer in force, in the order in which they were added."""
+        answered = select(in_force.c.input_hash).where(in_force.c.retracted.is_(False))
+        query = select(examples).where(examples.c.split == split, examples.c.excluded.is_(None))
+        query = query.where(examples.c.input_hash.in_(answered)).order_by(examples.c.position)
+        with self.reading() as connection:
+            return tuple(example_from_row(row) for row in connection.execute(query))
+
+    def unasked(self, split: Split) -> list[tuple[int, str]]:
+        """(position, input hash) of each text of a split without a question or an answer, in their order.
+
+        A text's position is a number that no other text of the store ever has.
+        """
+        query = select(examples.c.position, examples.c.input_hash).order_by(examples.c.position)
+        query = query.where(examples.c.split == split, examples.c.excluded.is_(None))
+        with self.reading() as connection:
+            taken = set(connection.execute(select(tasks.c.input_hash)).scalars())
+            answered = select(in_force.c.input_hash).where(in_force.c.retracted.is_(False))
+            taken.update(connection.execute(answered).scalars())
+            # The driver's own tuples: making a million of SQLAlchemy's rows takes longer than reading them.
+            rows: list[tuple[int, str]] = list(connection.execute(query).cursor.fetchall())
+        return [row for row in rows if row[1] not in taken] if taken else rows
+
+    def texts_at(self, positions: Iterable[int]) -> dict[int, str]:
+        """Texts by their position, as far as they are there."""
+        query = select(examples.c.position, examples.c.text)
+        found: dict[int, str] = {}
+        with self.reading() as connection:
+            for part in chunks(positions):
+                rows = connection.execute(query.where(examples.c.position.in_(part)))
+                found.update((row[0], text_from_cell(row[1])) for row in rows)
+        return found
 
     def example_counts(self) -> Mapping[Split, int]:
         """How many texts each split holds, without those kept out."""

@@ -1,0 +1,136 @@
+"""A pool too large to be read each round: ranked by kept features, and few texts are looked at closely."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from annoloop.project import Project
+from annoloop.selection.candidates import Candidates, FloatArray, IntArray
+from annoloop.selection.pool import PORTION, PoolFeatures, Texts
+from annoloop.selection.registry import NEEDS
+from annoloop.selection.strategies import entropy, lowest, margin
+from annoloop.steps.progress import OnProgress, silent
+
+LOOKED_AT = 20_000
+"""Texts of a pool up to which a round looks closely at all of them."""
+
+SHORTLISTED = 40
+"""Texts on the shortlist of a larger pool for each one to ask: those ranked highest."""
+
+BY_LOT = 4_000
+"""Texts of a larger pool that are looked at closely because the lot says so."""
+
+PROCESSES = 2
+_MIXED = np.uint64(0xBF58476D1CE4E5B9)
+
+
+def pool_features(
+    project: Project, positions: IntArray | None = None, *, on_progress: OnProgress = silent
+) -> PoolFeatures:
+    """The features of the pool's texts; those of texts that came since are computed first.
+
+    `positions` are those of the texts that are needed; None: of all that may be asked about. Stopped on the
+    way, it goes on from there the next time.
+    """
+    from filelock import FileLock
+
+    folder = project.pool_features
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / "lock"):
+        kept = PoolFeatures(folder)
+        if positions is None:
+            positions = np.asarray([at for at, _ in project.store.unasked("pool")], dtype=np.int64)
+        missing = np.setdiff1d(positions, kept.numbers, assume_unique=True)
+        if len(missing):
+            done = len(kept.numbers)
+            total = done + len(missing)
+            on_progress("learning the words of the pool", done, total)
+            kept.add(
+                _portions(project, missing),
+                workers=PROCESSES if len(missing) > PORTION else 1,
+                on_kept=lambda rows: on_progress("learning the words of the pool", rows, total),
+            )
+    return kept
+
+
+def _portions(project: Project, positions: IntArray) -> Iterator[Texts]:
+    for first in range(0, len(positions), PORTION):
+        texts = project.store.texts_at(positions[first : first + PORTION].tolist())
+        yield sorted(texts.items())
+
+
+def shortlist(
+    project: Project,
+    pool: Sequence[tuple[int, str]],
+    *,
+    wanted: Sequence[str],
+    seek: Sequence[str],
+    batch: int,
+    seed: Sequence[int],
+    on_progress: OnProgress = silent,
+) -> tuple[list[str], frozenset[str]]:
+    """Input hashes of the texts of a large pool to look at closely, and which of them the lot drew.
+
+    Beside `BY_LOT` texts by lot those that the strategies want most, as far as these go by categories, and
+    those likeliest to have a label that is sought. `pool` has (position, input hash) of each text.
+    """
+    hashes = [name for _, name in pool]
+    drawn = by_lot(hashes, BY_LOT, seed)
+    chosen = dict.fromkeys(hashes[row] for row in drawn)
+    lot = frozenset(chosen)
+    if seek or any("probabilities" in NEEDS.get(name, ()) for name in wanted):
+        ranked = _ranked(project, pool, "entropy" in wanted, seek, batch, on_progress)
+        chosen.update(dict.fromkeys(hashes[row] for row in ranked))
+    return list(chosen), lot
+
+
+def _ranked(
+    project: Project,
+    pool: Sequence[tuple[int, str]],
+    by_entropy: bool,
+    seek: Sequence[str],
+    batch: int,
+    on_progress: OnProgress,
+) -> list[int]:
+    """Rows of the pool by category probabilities; none where gold cannot teach them yet."""
+    scheme, gold = project.scheme, project.pool_gold()
+    labels = {label for item in gold for label in item.annotation.labels}
+    if scheme.has_spans or len(labels) < (2 if scheme.is_exclusive else 1):
+        return []
+    positions = np.asarray([at for at, _ in pool], dtype=np.int64)
+    kept = pool_features(project, positions, on_progress=on_progress)
+    found = kept.probabilities(gold, scheme=scheme, seed=project.settings.training.seed)
+    if found is None:
+        return []
+    found = _of_pool(found, kept.numbers, positions)
+    candidates = Candidates(len(pool), exclusive=scheme.is_exclusive, probabilities=found)
+    choose: Any = entropy if by_entropy else margin
+    rows = choose(candidates, SHORTLISTED * batch, np.random.default_rng(0)).tolist()
+    for label in seek:
+        rows += lowest(-found[:, scheme.labels.index(label)], SHORTLISTED * batch).tolist()
+    return list(dict.fromkeys(rows))
+
+
+def _of_pool(found: FloatArray, numbers: IntArray, positions: IntArray) -> FloatArray:
+    """Rows of `found`, named by `numbers`, in the order of `positions`."""
+    order = np.argsort(numbers, kind="stable")
+    places = np.minimum(np.searchsorted(numbers[order], positions), len(order) - 1)
+    rows = order[places]
+    result = found[rows]
+    # One that was added by another process meanwhile waits for the next round.
+    result[numbers[rows] != positions] = 0.0
+    return result
+
+
+def by_lot(hashes: Sequence[str], count: int, seed: Sequence[int]) -> list[int]:
+    """`count` rows drawn by seed, the same texts in whatever order they come."""
+    if count >= len(hashes):
+        return sorted(range(len(hashes)), key=lambda row: hashes[row])
+    names = np.frombuffer(bytes.fromhex("".join(hashes)), dtype=">u8").reshape(len(hashes), -1)[:, 0]
+    salt = np.random.default_rng(list(seed)).integers(2**63, dtype=np.uint64)
+    mixed = (names.astype(np.uint64) ^ salt) * _MIXED
+    mixed = (mixed ^ (mixed >> np.uint64(31))) * _MIXED
+    return sorted(np.argpartition(mixed, count)[:count].tolist(), key=lambda row: hashes[row])
