@@ -56,7 +56,7 @@ class Signals:
             len(self.examples),
             exclusive=self.project.scheme.is_exclusive,
             features=self.proxy.features,
-            tokens=token_counts([eg.text for eg in self.examples]),
+            tokens=token_counts([eg.text for eg in self.examples]) if "tokens" in fields else None,
             **found,
         )
 
