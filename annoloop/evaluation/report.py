@@ -132,7 +132,8 @@ def _table(table: Table) -> str:
     caption = f"<caption>{_escaped(table.caption)}</caption>" if table.caption else ""
     head = "".join(f'<th scope="col">{_escaped(cell)}</th>' for cell in table.head)
     rows = "".join(f"<tr>{_row(row)}</tr>" for row in table.rows)
-    name = _escaped(table.caption or table.head[0])
+    # Regions are told apart by their names, and several tables begin with the labels.
+    name = _escaped(table.caption or ", ".join(cell for cell in table.head if cell))
     # It can be scrolled on a phone, and so by keyboard too.
     return (
         f'<div class="wide" tabindex="0" role="region" aria-label="{name}">'
