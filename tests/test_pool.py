@@ -73,7 +73,7 @@ def test_what_a_killed_process_left_behind_does_not_count(tmp_path: Path) -> Non
     texts = [text for text, _ in rows]
     expected = filled(tmp_path / "whole", texts).probabilities(gold_of(rows[:8]), scheme=SCHEME, seed=0)
     kept = filled(tmp_path / "cut", texts[:12])
-    for name in ("rows", "lengths", "columns", "values"):
+    for name in ("rows", "names", "lengths", "columns", "values"):
         with (tmp_path / "cut" / name).open("ab") as file:
             file.write(b"half a portion")
     kept = PoolFeatures(tmp_path / "cut")
@@ -94,7 +94,7 @@ def test_damaged_ones_are_begun_anew(tmp_path: Path, damage: str) -> None:
         (tmp_path / "values").write_bytes(b"")
     else:
         state = (tmp_path / "state.json").read_text(encoding="utf8")
-        (tmp_path / "state.json").write_text(state.replace('"version": 1', '"version": 0'), encoding="utf8")
+        (tmp_path / "state.json").write_text(state.replace('"version": 2', '"version": 0'), encoding="utf8")
     kept = PoolFeatures(tmp_path)
     assert not len(kept.numbers)
     kept.add([[(1, "soup")]], workers=1, on_kept=lambda _: None)
@@ -160,3 +160,22 @@ def test_texts_that_come_later_are_added_alone(tmp_path: Path) -> None:
     project.store.add_examples([Example(input_hash(t), t, split="pool") for t in ("new one", "new two")])
     assert len(pool_features(project, on_progress=lambda _, d, t: told.append((d, t))).numbers) == 14
     assert told[0] == (12, 14)
+
+
+def test_another_store_in_the_same_folder_is_found_out(tmp_path: Path) -> None:
+    project, rows = large(tmp_path / "p", 40)
+    pool_features(project)
+    project.store.close()
+    for path in project.folder.glob("project.sqlite*"):
+        path.unlink()
+    other = Project.open(project.folder)
+    other.store.add_examples(
+        Example(input_hash(text), text, split="pool") for text, _ in reversed(texts_about(60)[40:])
+    )
+    told: list[tuple[int, int]] = []
+    kept = pool_features(other, on_progress=lambda _, done, total: told.append((done, total)))
+    assert told[-1] == (20, 20)
+    whole = filled(tmp_path / "anew", [eg.text for eg in other.store.examples(split="pool")])
+    one, two = (found.probabilities(gold_of(rows[:10]), scheme=SCHEME, seed=0) for found in (kept, whole))
+    assert one is not None and two is not None
+    assert np.allclose(one, two, atol=1e-6)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from annoloop.hashing import input_hash
 from annoloop.selection.candidates import FloatArray, IntArray
 from annoloop.selection.proxy import WORD, ranker
 from annoloop.types import LabelScheme, PoolGold
@@ -28,15 +29,17 @@ BUCKETS = 2**20
 PORTION = 20_000
 """Texts that are counted, kept and ranked at a time: what fits the processor's cache is ranked soonest."""
 
-_VERSION = 1
+_VERSION = 2
 """Of the features: others are computed anew."""
 
 _FILES: dict[str, np.dtype[Any]] = {
     "rows": np.dtype("<i8"),
+    "names": np.dtype("<u8"),
     "lengths": np.dtype("<i4"),
     "columns": np.dtype("<i4"),
     "values": np.dtype("<f4"),
 }
+_A_TEXT = ("rows", "names", "lengths")
 Texts = Sequence[tuple[int, str]]
 """Texts with the numbers that name them."""
 
@@ -56,6 +59,11 @@ class PoolFeatures:
     def numbers(self) -> IntArray:
         """(rows,): the numbers of the texts whose features are there."""
         return np.asarray(self._read("rows"), dtype=np.int64)
+
+    @property
+    def names(self) -> NDArray[np.uint64]:
+        """(rows,): their texts' `short_names`, by which another store's texts are found out."""
+        return np.asarray(self._read("names"), dtype=np.uint64)
 
     def add(self, portions: Iterable[Texts], *, workers: int, on_kept: Callable[[int], None]) -> None:
         """Compute and keep the features of further texts, in as many processes; tells how many are there."""
@@ -136,7 +144,7 @@ class PoolFeatures:
         return np.memmap(self._folder / name, dtype=_FILES[name], mode="r", shape=(length,))
 
     def _length(self, name: str) -> int:
-        return int(self._kept["rows" if name in ("rows", "lengths") else "values"])
+        return int(self._kept["rows" if name in _A_TEXT else "values"])
 
     def _state(self) -> dict[str, int]:
         none = {"version": _VERSION, "rows": 0, "values": 0}
@@ -154,12 +162,24 @@ class PoolFeatures:
         return kept if whole else none
 
 
+def short_names(hashes: Sequence[str]) -> NDArray[np.uint64]:
+    """(texts,): the first half of each input hash, as a number."""
+    whole = np.frombuffer(bytes.fromhex("".join(hashes)), dtype=">u8")
+    return np.asarray(whole.reshape(len(hashes), -1)[:, 0] if hashes else whole, dtype=np.uint64)
+
+
 def _counted(texts: Texts) -> dict[str, NDArray[Any]]:
     """The arrays of a portion; runs in a process of its own."""
     found = _hashed([text for _, text in texts])
     numbers = np.asarray([number for number, _ in texts], dtype=np.int64)
-    lengths = np.diff(found.indptr)
-    return {"rows": numbers, "lengths": lengths, "columns": found.indices, "values": found.data}
+    names, lengths = short_names([input_hash(text) for _, text in texts]), np.diff(found.indptr)
+    return {
+        "rows": numbers,
+        "names": names,
+        "lengths": lengths,
+        "columns": found.indices,
+        "values": found.data,
+    }
 
 
 def _hashed(texts: Sequence[str]) -> csr_matrix:

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from annoloop.project import Project
 from annoloop.selection.candidates import Candidates, FloatArray, IntArray
-from annoloop.selection.pool import PORTION, PoolFeatures, Texts
+from annoloop.selection.pool import PORTION, PoolFeatures, Texts, short_names
 from annoloop.selection.registry import NEEDS
 from annoloop.selection.strategies import entropy, lowest, margin
 from annoloop.steps.progress import OnProgress, silent
@@ -28,12 +29,12 @@ _MIXED = np.uint64(0xBF58476D1CE4E5B9)
 
 
 def pool_features(
-    project: Project, positions: IntArray | None = None, *, on_progress: OnProgress = silent
+    project: Project, pool: Sequence[tuple[int, str]] | None = None, *, on_progress: OnProgress = silent
 ) -> PoolFeatures:
     """The features of the pool's texts; those of texts that came since are computed first.
 
-    `positions` are those of the texts that are needed; None: of all that may be asked about. Stopped on the
-    way, it goes on from there the next time.
+    `pool` has (position, input hash) of the texts that are needed; None: all that may be asked about. Stopped
+    on the way, it goes on from there the next time; where the store is another than it was, it begins anew.
     """
     from filelock import FileLock
 
@@ -41,8 +42,10 @@ def pool_features(
     folder.mkdir(exist_ok=True)
     with FileLock(folder / "lock"):
         kept = PoolFeatures(folder)
-        if positions is None:
-            positions = np.asarray([at for at, _ in project.store.unasked("pool")], dtype=np.int64)
+        pool = project.store.unasked("pool") if pool is None else pool
+        positions = np.asarray([at for at, _ in pool], dtype=np.int64)
+        if not _of_these(kept, positions, short_names([name for _, name in pool])):
+            kept.forget()
         missing = np.setdiff1d(positions, kept.numbers, assume_unique=True)
         if len(missing):
             done = len(kept.numbers)
@@ -54,6 +57,15 @@ def pool_features(
                 on_kept=lambda rows: on_progress("learning the words of the pool", rows, total),
             )
     return kept
+
+
+def _of_these(kept: PoolFeatures, positions: IntArray, names: NDArray[np.uint64]) -> bool:
+    """Whether what is kept is of the texts with these names, as far as it is of these positions."""
+    order = np.argsort(kept.numbers, kind="stable")
+    if not len(order):
+        return True
+    rows = order[np.minimum(np.searchsorted(kept.numbers[order], positions), len(order) - 1)]
+    return not (kept.names[rows] != names)[kept.numbers[rows] == positions].any()
 
 
 def _portions(project: Project, positions: IntArray) -> Iterator[Texts]:
@@ -101,7 +113,7 @@ def _ranked(
     if scheme.has_spans or len(labels) < (2 if scheme.is_exclusive else 1):
         return []
     positions = np.asarray([at for at, _ in pool], dtype=np.int64)
-    kept = pool_features(project, positions, on_progress=on_progress)
+    kept = pool_features(project, pool, on_progress=on_progress)
     found = kept.probabilities(gold, scheme=scheme, seed=project.settings.training.seed)
     if found is None:
         return []
@@ -129,8 +141,7 @@ def by_lot(hashes: Sequence[str], count: int, seed: Sequence[int]) -> list[int]:
     """`count` rows drawn by seed, the same texts in whatever order they come."""
     if count >= len(hashes):
         return sorted(range(len(hashes)), key=lambda row: hashes[row])
-    names = np.frombuffer(bytes.fromhex("".join(hashes)), dtype=">u8").reshape(len(hashes), -1)[:, 0]
     salt = np.random.default_rng(list(seed)).integers(2**63, dtype=np.uint64)
-    mixed = (names.astype(np.uint64) ^ salt) * _MIXED
+    mixed = (short_names(hashes) ^ salt) * _MIXED
     mixed = (mixed ^ (mixed >> np.uint64(31))) * _MIXED
     return sorted(np.argpartition(mixed, count)[:count].tolist(), key=lambda row: hashes[row])
