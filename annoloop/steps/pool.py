@@ -132,8 +132,8 @@ def _of_pool(found: FloatArray, numbers: IntArray, positions: IntArray) -> Float
     places = np.minimum(np.searchsorted(numbers[order], positions), len(order) - 1)
     rows = order[places]
     result = found[rows]
-    # One that was added by another process meanwhile waits for the next round.
-    result[numbers[rows] != positions] = 0.0
+    # One that was taken out before its words were learned counts as sure, so that it waits.
+    result[numbers[rows] != positions] = np.eye(1, result.shape[1])
     return result
 
 
