@@ -639,8 +639,10 @@ def test_the_whole_loop_at_its_defaults_sends_nothing_elsewhere(tmp_path, outsid
         assert CliRunner().invoke(app, [*command, str(project.folder)]).exit_code == 0
         assert server.history
         server.answer = lambda body: Reply(status=307, headers={"Location": f"{ELSEWHERE}/v1"})
-        write_rows(project.folder / "examples.jsonl", [{"text": "Lift geht", "label": "Aufzug"}])
-        project.store.set_fact("llm.few_shot", None)
+        # Another prompt, so that the texts are asked about again.
+        config = project.folder / "annoloop.cfg"
+        said = config.read_text("utf8").replace("[llm.model]", "[llm]\ninclude_reason = true\n\n[llm.model]")
+        config.write_text(said, encoding="utf8")
         again = CliRunner().invoke(app, ["evaluate", str(project.folder), "--yes"])
         assert isinstance(again.exception, LLMError) and "redirect" in str(again.exception)
     there = small_project(tmp_path / "there", rows, llm=f'"{ELSEWHERE}/v1"')
