@@ -13,11 +13,12 @@ from scipy.sparse import csr_matrix
 
 from annoloop.corpus.near_duplicates import group
 from annoloop.errors import AnnoloopError
+from annoloop.evaluation.speed import fit_speed
 from annoloop.hashing import input_hash
 from annoloop.selection import diversity, registry
 from annoloop.selection.batch import select
 from annoloop.selection.candidates import Candidates
-from annoloop.selection.costs import fit_seconds, seconds_needed, token_counts
+from annoloop.selection.costs import SECONDS_PER_WORD, SECONDS_TO_START, seconds_needed, token_counts
 from annoloop.selection.proxy import Proxy
 from annoloop.selection.registry import NEEDS, STRATEGIES, default_for, settle, strategy_named
 from annoloop.selection.strategies import MissingSignalError, doubt
@@ -416,6 +417,11 @@ def test_tokens_are_counted_in_every_script():
 
 def test_seconds_are_fitted_to_measured_answers_and_assumed_before():
     words = np.tile(np.arange(1, 41), 3)
+
+    def fit_seconds(words, seconds):
+        speed = fit_speed(np.stack([words, 0 * words, 0 * words], axis=1), seconds)
+        return (SECONDS_TO_START, SECONDS_PER_WORD) if speed is None else (speed.start, speed.a_word)
+
     start, a_word = fit_seconds(words, 4 + 0.5 * words)
     assert (start, a_word) == pytest.approx((4, 0.5))
     assert seconds_needed(np.array([10, 20]), start, a_word) == pytest.approx([9, 14])

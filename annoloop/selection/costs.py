@@ -14,12 +14,6 @@ SECONDS_PER_WORD = 60 / 238
 """Assumed until enough answers are measured: 238 words a minute is the mean speed of silent reading
 (Brysbaert 2019), the start is a guess."""
 
-FEWEST_TIMES = 30
-"""Fewer measured answers than this fit no line."""
-
-LEAST_CAP, AWAY = 60.0, 10
-"""Seconds that a text may always take, and how many medians: who looked longer had left."""
-
 # Scripts without blanks are counted by the character, roughly as spaCy's tokenizers for them do.
 _WIDE = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _TOKEN = re.compile(rf"[{_WIDE}]|[^\W{_WIDE}]+|[^\w\s]")
@@ -33,23 +27,6 @@ def token_counts(texts: Sequence[str]) -> IntArray:
 def word_counts(texts: Sequence[str]) -> IntArray:
     """(texts,): words counted by the blanks between them, as measured times are kept."""
     return np.asarray([text.count(" ") + 1 for text in texts], dtype=np.int64)
-
-
-def fit_seconds(words: IntArray, seconds: FloatArray) -> tuple[float, float]:
-    """Seconds to start and seconds a word, t = a + b * words, neither below 0, from measured answers.
-
-    Both arrays have shape (answers,). Least squares under the constraint (Lawson and Hanson 1974), times
-    capped at `AWAY` medians or `LEAST_CAP`. With fewer than `FEWEST_TIMES` answers, the assumed values.
-    """
-    if len(words) < FEWEST_TIMES:
-        return SECONDS_TO_START, SECONDS_PER_WORD
-    from scipy.optimize import nnls
-
-    capped = np.minimum(seconds, max(LEAST_CAP, AWAY * float(np.median(seconds))))
-    (start, a_word), _ = nnls(np.stack([np.ones(len(words)), words], axis=1), capped)
-    if start + a_word <= 0:
-        return SECONDS_TO_START, SECONDS_PER_WORD
-    return float(start), float(a_word)
 
 
 def seconds_needed(words: IntArray, start: float, a_word: float) -> FloatArray:

@@ -65,6 +65,15 @@ class PoolFeatures:
         """(rows,): their texts' `short_names`, by which another store's texts are found out."""
         return np.asarray(self._read("names"), dtype=np.uint64)
 
+    def rows_of(self, numbers: IntArray) -> IntArray:
+        """(texts,): the row of each number, -1 where it has none."""
+        known = self.numbers
+        if not len(known):
+            return np.full(len(numbers), -1, dtype=np.int64)
+        order = np.argsort(known, kind="stable")
+        rows = order[np.minimum(np.searchsorted(known[order], numbers), len(order) - 1)]
+        return np.where(known[rows] == numbers, rows, -1)
+
     def add(self, portions: Iterable[Texts], *, workers: int, on_kept: Callable[[int], None]) -> None:
         """Compute and keep the features of further texts, in as many processes; tells how many are there."""
         from joblib import Parallel, delayed

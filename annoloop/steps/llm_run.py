@@ -13,7 +13,6 @@ from annoloop.steps.llm import LLMSource, llm_source, why_no_llm
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import ANSWERED_WRONGLY, ask_source
 from annoloop.steps.spending import budget_of
-from annoloop.store.gold import gold_from_answers
 from annoloop.types import Annotation, Example, Split
 
 AskedSplit = Literal["pool", "dev"]
@@ -268,11 +267,10 @@ def _chosen(project: Project, source: LLMSource, split: AskedSplit, limit: int |
     """Unlabelled texts first, by their hashes; without those shown as examples, which know their answer."""
     shown = {input_hash(row.text) for row in source.few_shot}
     every = [eg for eg in project.store.examples(split=split) if eg.input_hash not in shown]
-    hashes = [eg.input_hash for eg in every]
-    answers = project.store.answers_in_force(hashes=hashes)
-    labelled = {gold.example.input_hash for gold in gold_from_answers(every, answers, project.scheme)}
+    gold = project.pool_gold() if split == "pool" else project.dev_gold()
+    labelled = {item.example.input_hash for item in gold}
     every.sort(key=lambda eg: (eg.input_hash in labelled, eg.input_hash))
-    kept = project.store.predictions(source.key, hashes=hashes)
+    kept = project.store.predictions(source.key, hashes=[eg.input_hash for eg in every])
     said = {name for name, (annotation, _) in kept.items() if annotation is not None}
     wrong = {name for name, (_, detail) in kept.items() if detail.get("status") in ANSWERED_WRONGLY}
     wanted = [eg for eg in every if eg.input_hash not in said and eg.input_hash not in wrong]

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from annoloop.project import Project
-from annoloop.selection.candidates import Candidates, FloatArray, IntArray
+from annoloop.selection.candidates import Candidates, IntArray
 from annoloop.selection.pool import PORTION, PoolFeatures, Texts, short_names
 from annoloop.selection.registry import NEEDS
 from annoloop.selection.strategies import entropy, lowest, margin
@@ -44,9 +43,12 @@ def pool_features(
         kept = PoolFeatures(folder)
         pool = project.store.unasked("pool") if pool is None else pool
         positions = np.asarray([at for at, _ in pool], dtype=np.int64)
-        if not _of_these(kept, positions, short_names([name for _, name in pool])):
+        rows = kept.rows_of(positions)
+        names = short_names([name for _, name in pool])
+        if (kept.names[rows[rows >= 0]] != names[rows >= 0]).any():
             kept.forget()
-        missing = np.setdiff1d(positions, kept.numbers, assume_unique=True)
+            rows = kept.rows_of(positions)
+        missing = positions[rows < 0]
         if len(missing):
             done = len(kept.numbers)
             total = done + len(missing)
@@ -57,15 +59,6 @@ def pool_features(
                 on_kept=lambda rows: on_progress("learning the words of the pool", rows, total),
             )
     return kept
-
-
-def _of_these(kept: PoolFeatures, positions: IntArray, names: NDArray[np.uint64]) -> bool:
-    """Whether what is kept is of the texts with these names, as far as it is of these positions."""
-    order = np.argsort(kept.numbers, kind="stable")
-    if not len(order):
-        return True
-    rows = order[np.minimum(np.searchsorted(kept.numbers[order], positions), len(order) - 1)]
-    return not (kept.names[rows] != names)[kept.numbers[rows] == positions].any()
 
 
 def _portions(project: Project, positions: IntArray) -> Iterator[Texts]:
@@ -112,29 +105,20 @@ def _ranked(
     labels = {label for item in gold for label in item.annotation.labels}
     if scheme.has_spans or len(labels) < (2 if scheme.is_exclusive else 1):
         return []
-    positions = np.asarray([at for at, _ in pool], dtype=np.int64)
     kept = pool_features(project, pool, on_progress=on_progress)
     found = kept.probabilities(gold, scheme=scheme, seed=project.settings.training.seed)
     if found is None:
         return []
-    found = _of_pool(found, kept.numbers, positions)
+    rows_kept = kept.rows_of(np.asarray([at for at, _ in pool], dtype=np.int64))
+    found = found[rows_kept]
+    # One that was taken out before its words were learned counts as sure, so that it waits.
+    found[rows_kept < 0] = np.eye(1, found.shape[1])
     candidates = Candidates(len(pool), exclusive=scheme.is_exclusive, probabilities=found)
     choose: Any = entropy if by_entropy else margin
     rows = choose(candidates, SHORTLISTED * batch, np.random.default_rng(0)).tolist()
     for label in seek:
         rows += lowest(-found[:, scheme.labels.index(label)], SHORTLISTED * batch).tolist()
     return list(dict.fromkeys(rows))
-
-
-def _of_pool(found: FloatArray, numbers: IntArray, positions: IntArray) -> FloatArray:
-    """Rows of `found`, named by `numbers`, in the order of `positions`."""
-    order = np.argsort(numbers, kind="stable")
-    places = np.minimum(np.searchsorted(numbers[order], positions), len(order) - 1)
-    rows = order[places]
-    result = found[rows]
-    # One that was taken out before its words were learned counts as sure, so that it waits.
-    result[numbers[rows] != positions] = np.eye(1, result.shape[1])
-    return result
 
 
 def by_lot(hashes: Sequence[str], count: int, seed: Sequence[int]) -> list[int]:

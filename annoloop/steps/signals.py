@@ -9,9 +9,16 @@ from typing import Any
 import numpy as np
 
 from annoloop.corpus.near_duplicates import group
+from annoloop.evaluation.speed import fit_speed
 from annoloop.project import Project
 from annoloop.selection.candidates import Candidates, FloatArray, IntArray
-from annoloop.selection.costs import fit_seconds, seconds_needed, token_counts, word_counts
+from annoloop.selection.costs import (
+    SECONDS_PER_WORD,
+    SECONDS_TO_START,
+    seconds_needed,
+    token_counts,
+    word_counts,
+)
 from annoloop.selection.proxy import Proxy
 from annoloop.selection.registry import NEEDS
 from annoloop.steps.llm import llm_source
@@ -150,9 +157,12 @@ class Signals:
 
     def _seconds(self, words: IntArray) -> FloatArray:
         times = self.project.store.newest_times(limit=TIMES, pool_only=False)
-        measured = np.asarray([t.words for t in times], dtype=np.int64)
-        seconds = np.asarray([t.milliseconds / 1000 for t in times], dtype=np.float64)
-        return seconds_needed(words, *fit_seconds(measured, seconds))
+        # What will be found in a text, and mended, is not known before it is asked about: words alone.
+        lengths = np.asarray([[t.words, 0, 0] for t in times]).reshape(-1, 3)
+        speed = fit_speed(lengths, np.asarray([t.milliseconds / 1000 for t in times]))
+        if speed is None:
+            return seconds_needed(words, SECONDS_TO_START, SECONDS_PER_WORD)
+        return seconds_needed(words, speed.start, speed.a_word)
 
 
 _ALL = ("probabilities", "features", "spans", "tokens", "labelled", *READ_BY_MODELS[1:])

@@ -6,15 +6,15 @@ fixed random set of unlabelled texts reaches .99. Lower cut-offs stop far too ea
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from annoloop.hashing import fraction
 from annoloop.project import Project
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import ask_source, model_source
-from annoloop.types import Annotation, LabelScheme, Round
+from annoloop.types import Annotation, Example, LabelScheme, Round
 
 STOP_SET_FACT = "stop_set"
 AGREEMENT_FACT = "stop_set.agreement"
@@ -41,17 +41,17 @@ class Agreed:
 
 def compare_with_last(project: Project, record: Round, *, on_progress: OnProgress = silent) -> Agreed | None:
     """Let a round's model read the stop set and compare it with the last one's; kept, and None in round 1."""
-    texts = _stop_set(project)
-    if len(texts) < FEWEST_TEXTS or record.model is None:
+    examples = _stop_set(project)
+    if len(examples) < FEWEST_TEXTS or record.model is None:
         return None
-    examples = project.store.examples(hashes=texts)
     said = ask_source(project, model_source(project, record), examples, on_progress=on_progress)
     earlier = [r for r in project.store.rounds() if r.model is not None and r.number < record.number]
     if not earlier:
         return None
     last = model_source(project, earlier[-1])
     before = ask_source(project, last, examples, on_progress=on_progress)
-    pairs = [(before.get(name, Annotation()), said.get(name, Annotation())) for name in texts]
+    names = [example.input_hash for example in examples]
+    pairs = [(before.get(name, Annotation()), said.get(name, Annotation())) for name in names]
     found = Agreed(
         record.number,
         f"{earlier[-1].fingerprint} {record.fingerprint}",
@@ -100,17 +100,14 @@ def _kappa(pairs: Sequence[tuple[tuple[str, ...], tuple[str, ...]]]) -> float | 
     return None if chance == 1 else (same - chance) / (1 - chance)
 
 
-def _stop_set(project: Project) -> list[str]:
-    """Hashes of a random part of the pool, fixed when first wanted; texts taken out since are missing."""
-    kept: list[str] | None = project.store.fact(STOP_SET_FACT)
-    pool = {example.input_hash for example in project.store.examples(split="pool")}
-    if kept is None:
-        seed = project.settings.training.seed
-        kept = sorted(sorted(pool, key=lambda name: _place(seed, name))[:MOST_TEXTS])
-        if len(kept) >= FEWEST_TEXTS:
-            project.store.set_fact(STOP_SET_FACT, kept)
-    return [name for name in kept if name in pool]
-
-
-def _place(seed: int, name: str) -> bytes:
-    return hashlib.blake2b(f"stop:{seed}:{name}".encode(), digest_size=8).digest()
+def _stop_set(project: Project) -> tuple[Example, ...]:
+    """A random part of the pool, fixed when first wanted; texts taken out since are missing."""
+    store = project.store
+    kept: list[str] | None = store.fact(STOP_SET_FACT)
+    if kept is not None:
+        return store.examples(split="pool", hashes=kept)
+    salt = f"stop:{project.settings.training.seed}"
+    drawn = sorted(store.examples(split="pool"), key=lambda eg: fraction(eg.input_hash, salt))[:MOST_TEXTS]
+    if len(drawn) >= FEWEST_TEXTS:
+        store.set_fact(STOP_SET_FACT, sorted(example.input_hash for example in drawn))
+    return tuple(drawn)
