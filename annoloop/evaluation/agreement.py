@@ -5,7 +5,6 @@ Undefined is None: nothing was said twice, or nothing could have differed.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,16 +13,13 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from annoloop.corpus.tokens import TOKEN
 from annoloop.evaluation.errors import mistakes
 from annoloop.evaluation.scores import FloatArray, IntArray, f_of, percentile_interval
 from annoloop.types import Annotation, LabelScheme
 
 Said = frozenset[str]
 """The labels that somebody gave one unit: a text, or one token of it."""
-
-# Scripts without blanks go by the character.
-_WIDE = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
-_TOKEN = re.compile(rf"[^\W{_WIDE}]+|\S")
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +229,7 @@ def _units(scheme: LabelScheme, one: Opinions) -> list[list[Said]]:
     """What each person said of each unit of a text: of it as a whole, or of its tokens."""
     if not scheme.has_spans:
         return [[frozenset(said.labels) for said in one.said.values()]]
-    tokens = [found.span() for found in _TOKEN.finditer(one.text)]
+    tokens = [found.span() for found in TOKEN.finditer(one.text)]
     return [[_labels_at(said, start, end) for said in one.said.values()] for start, end in tokens]
 
 

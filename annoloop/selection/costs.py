@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
 
+from annoloop.corpus.tokens import TOKEN
 from annoloop.selection.candidates import FloatArray, IntArray
 
 SECONDS_TO_START = 2.0
@@ -14,14 +14,10 @@ SECONDS_PER_WORD = 60 / 238
 """Assumed until enough answers are measured: 238 words a minute is the mean speed of silent reading
 (Brysbaert 2019), the start is a guess."""
 
-# Scripts without blanks are counted by the character, roughly as spaCy's tokenizers for them do.
-_WIDE = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_TOKEN = re.compile(rf"[{_WIDE}]|[^\W{_WIDE}]+|[^\w\s]")
-
 
 def token_counts(texts: Sequence[str]) -> IntArray:
     """(texts,): words and marks of each text, about as many as spaCy makes; 0 for a blank text."""
-    return np.asarray([sum(1 for _ in _TOKEN.finditer(text)) for text in texts], dtype=np.int64)
+    return np.asarray([sum(1 for _ in TOKEN.finditer(text)) for text in texts], dtype=np.int64)
 
 
 def word_counts(texts: Sequence[str]) -> IntArray:
