@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from annoloop.evaluation.learning_curves import Compared
-from annoloop.evaluation.report_style import STYLE
+from annoloop.evaluation.report_style import document
 
 _WIDTH, _HEIGHT = 440.0, 280.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48.0, 14.0, 12.0, 44.0
@@ -53,15 +53,8 @@ def render_curves(title: str, about: str, charts: Sequence[Chart]) -> str:
         f"<section><h2>{html.escape(chart.title)}</h2><figure>{_svg(chart)}</figure>{_table(chart)}</section>"
         for chart in charts
     )
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
-        "style-src 'unsafe-inline'\">"
-        f'<meta name="color-scheme" content="light dark"><title>{html.escape(title)}</title>'
-        f"<style>{STYLE}{_COLOURS}</style></head><body><main><header><h1>{html.escape(title)}</h1>"
-        f'<p class="quiet">{html.escape(about)}</p></header>{body}</main></body></html>\n'
-    )
+    head = f'<header><h1>{html.escape(title)}</h1><p class="quiet">{html.escape(about)}</p></header>'
+    return document(title, head + body, style=_COLOURS)
 
 
 def cells(row: Compared) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from annoloop.evaluation.report_charts import Bar, CurveChart, bars_html, curve_svg
-from annoloop.evaluation.report_style import STYLE
+from annoloop.evaluation.report_style import document
 from annoloop.types import Span
 
 
@@ -93,16 +93,11 @@ def render_page(page: Page) -> str:
     )
     lead = "".join(f"<p>{_escaped(line)}</p>" for line in page.lead)
     body = "".join(_section(number, section) for number, section in enumerate(page.sections))
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
-        "style-src 'unsafe-inline'\">"
-        f'<meta name="color-scheme" content="light dark"><title>{_escaped(page.title)}</title>'
-        f"<style>{STYLE}</style></head><body><main>"
+    return document(
+        page.title,
         f'<header><h1>{_escaped(page.title)}</h1><p class="quiet">{_escaped(page.subtitle)}</p></header>'
         f'<section class="verdict{" good" if page.good else ""}"><h2>{_escaped(page.headline)}</h2>{lead}'
-        f"<dl>{tiles}</dl></section><nav>{links}</nav>{body}</main></body></html>\n"
+        f"<dl>{tiles}</dl></section><nav>{links}</nav>{body}",
     )
 
 

@@ -1,4 +1,8 @@
-"""How the report looks: on a screen light or dark, on a phone, on paper."""
+"""How a report looks: on a screen light or dark, on a phone, on paper; no script, nothing loaded."""
+
+from __future__ import annotations
+
+import html
 
 STYLE = """
 :root{--ground:#fff;--ink:#1b1f24;--quiet:#57606a;--rule:#d5dae0;--shade:#f4f6f8;--good:#1a7f42;
@@ -59,3 +63,15 @@ tr{break-inside:avoid}.wide{overflow:visible}table{font-size:8.5pt}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 @page{margin:16mm 14mm}}
 """
+
+
+def document(title: str, main: str, *, style: str = "") -> str:
+    """One HTML document; `main` and `style` are markup, `title` is text."""
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
+        "style-src 'unsafe-inline'\">"
+        f'<meta name="color-scheme" content="light dark"><title>{html.escape(title)}</title>'
+        f"<style>{STYLE}{style}</style></head><body><main>{main}</main></body></html>\n"
+    )
