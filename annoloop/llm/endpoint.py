@@ -345,7 +345,7 @@ class _Watch:
         request.extensions["trace"] = self._trace
 
     def _trace(self, name: str, _info: Any) -> None:
-        if name.rpartition(".send_")[2] != "request_headers.started":
+        if not name.endswith(".send_request_headers.started"):
             return
         address = self._request.url.host.strip("[]")
         size = self._request.headers.get("content-length")
