@@ -41,8 +41,7 @@ def train(
                 narrator.say(
                     f"{tried.recipe} on {tried.share:.0%} of the gold: {_shown(tried.dev_score)} on dev"
                 )
-            more = "" if found.finished else "; the time was too short for all: the same command goes on"
-            narrator.say(f"best recipe: {found.recipe}{more}")
+            narrator.say(found.said)
         record = steps.train(opened, on_progress=work.progress)
         made = []
         if seeds is not None and record.recipe:

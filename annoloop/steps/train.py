@@ -129,7 +129,8 @@ def train_round(project: Project, number: int, *, on_progress: OnProgress = sile
 def search(project: Project, *, minutes: float, on_progress: OnProgress = silent) -> Found:
     """Look for a better recipe for so many minutes; from then on `train` uses what was found.
 
-    What was tried is kept in the models' folder: a run that was stopped goes on from there.
+    Where too little was compared to decide, `train` goes on with what it used before. What was tried is kept
+    in the models' folder: a run that was stopped goes on from there.
 
     Raises:
         TrainingError: there is too little gold to learn from or to choose by, or the settings name recipes.
@@ -155,7 +156,8 @@ def search(project: Project, *, minutes: float, on_progress: OnProgress = silent
         patterns=_patterns(rules_source(project)),
         on_progress=on_progress,
     )
-    project.store.set_fact(SEARCHED_FACT, found.recipe)
+    if found.decided:
+        project.store.set_fact(SEARCHED_FACT, found.recipe)
     return found
 
 
