@@ -11,10 +11,15 @@ from typing import Any
 import pytest
 from test_train_curve import answered
 from test_training import CAT_PAIRS, TEXTCAT, dev, pool
+from typer.testing import CliRunner
 
+from annoloop.cli.app import app
 from annoloop.errors import TrainingError
+from annoloop.evaluation.leaderboard import render
 from annoloop.project import Project
 from annoloop.steps import train as steps
+from annoloop.steps.evaluate import evaluate
+from annoloop.steps.report import report
 from annoloop.training import search as searching
 from annoloop.training.recipe import default_recipes, load_recipe
 from annoloop.training.search import SHARES, Found, Tried, candidates, search
@@ -195,3 +200,27 @@ def fixed(
         return Tried(recipe, share, scores[recipe], seconds * share if by_share else seconds)
 
     return train
+
+
+def test_the_spread_over_seeds_stays_with_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = answered(tmp_path / "p", count=30)
+    record, asked = steps.train(project), []
+    scores: list[float | None] = [0.5, None, 0.6, 0.7]
+    monkeypatch.setattr(steps, "dev_scores", lambda *_, seeds, **__: asked.append(seeds) or scores)
+    assert steps.train_seeds(project, record, seeds=4).dev_seeds == (0.5, 0.6, 0.7)
+    kept = steps.train(project)
+    assert kept.dev_seeds == (0.5, 0.6, 0.7)
+    assert steps.train_seeds(project, kept, seeds=3) == kept
+    assert asked == [4]
+    spread = "0.600 ± 0.100 (3 seeds)"
+    told = CliRunner().invoke(app, ["status", str(project.folder)]).stdout
+    assert f"round 1  30 gold texts, not judged yet, recipe on dev {spread}" in told
+    result = evaluate(project)
+    assert f"its recipe on dev: accuracy {spread}" in render(result.leaderboard, scheme=project.scheme)
+    assert spread in report(project, tmp_path / "r.html").path.read_text(encoding="utf8")
+    shown = CliRunner().invoke(app, ["train", str(project.folder), "--seeds", "3"]).stdout
+    assert f"recipe on dev: {spread}, 0.500 to 0.700" in shown
+    with monkeypatch.context() as changed:
+        changed.setattr(steps, "fingerprint", lambda *_: "of other gold")
+        assert steps.train(project).dev_seeds == ()
+    project.store.close()

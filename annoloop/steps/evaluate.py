@@ -10,8 +10,8 @@ from typing import Any
 from annoloop.errors import AnnoloopError
 from annoloop.evaluation.gate import gate
 from annoloop.evaluation.label_deltas import LabelDelta, label_deltas
-from annoloop.evaluation.leaderboard import megabytes, ordered, throughput, to_json
-from annoloop.evaluation.scores import count, score, scores_to_json
+from annoloop.evaluation.leaderboard import headline, megabytes, ordered, throughput, to_json
+from annoloop.evaluation.scores import count, over_seeds, score, scores_to_json
 from annoloop.hashing import input_hash
 from annoloop.project import Project
 from annoloop.steps.llm import (
@@ -100,6 +100,7 @@ def _round_to_json(record: Round) -> dict[str, Any]:
         "gold_texts": record.gold_texts,
         "score": record.held_out.score if record.held_out else None,
         "dev_score": record.dev.score if record.dev else None,
+        "dev_seeds": list(record.dev_seeds),
         "strategy": record.strategy,
         "recipe": record.recipe,
         "held_out": scores_to_json(record.held_out) if record.held_out else None,
@@ -261,7 +262,14 @@ def _row(
         cost=0.0,
         tokens=0,
         human_minutes=minutes,
+        note=_seeds_note(project, source) if isinstance(source, ModelSource) else "",
     )
+
+
+def _seeds_note(project: Project, model: ModelSource) -> str:
+    """How far chance alone moves the model's recipe, where it was trained with several seeds."""
+    seeds = next((record.dev_seeds for record in project.store.rounds() if record.number == model.number), ())
+    return f"its recipe on dev: {headline(project.scheme)} {over_seeds(seeds)}" if len(seeds) > 1 else ""
 
 
 def _speed(project: Project, source: Source, texts: list[str]) -> tuple[float | None, float | None]:

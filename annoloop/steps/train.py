@@ -115,6 +115,7 @@ def train_round(project: Project, number: int, *, on_progress: OnProgress = sile
         fingerprint=name,
         joined=joining.how if joining else None,
         held_out=None,
+        dev_seeds=(),
     )
     said = {name: prediction.annotation for name, prediction in trained.dev_said.items()}
     record = replace(record, dev=score(project.scheme, list(dev), said, seed=settings.seed))
@@ -163,6 +164,22 @@ def search(project: Project, *, minutes: float, on_progress: OnProgress = silent
 
 def _patterns(rules: RulesSource | None) -> Sequence[Mapping[str, Any]] | None:
     return (rules.rules.token_patterns() or None) if rules else None
+
+
+def train_seeds(project: Project, record: Round, *, seeds: int, on_progress: OnProgress = silent) -> Round:
+    """Train a trained round's recipe with so many seeds, and keep their scores on dev with the round.
+
+    Nothing to do where so many are kept. Undefined scores are left out.
+
+    Raises:
+        TrainingError: there is too little gold to learn from or to choose by.
+    """
+    if record.recipe is None or len(record.dev_seeds) >= seeds:
+        return record
+    made = dev_scores(project, record.recipe, seeds=seeds, on_progress=on_progress)
+    record = replace(record, dev_seeds=tuple(score for score in made if score is not None))
+    project.store.save_round(record)
+    return record
 
 
 def dev_scores(
