@@ -303,7 +303,9 @@ class Round:
     """One turn of the loop, as the store keeps it: what was asked, what was trained, how it scored.
 
     `model` is a path below the project folder; `fingerprint` names the gold, recipe and seed behind it.
-    `joined` says how the rules joined the model, "fill" or "override"; None where they did not.
+    `joined` says how the rules joined the model, "fill" or "override"; None where they did not. `dev_seeds`
+    are the scores on dev of its recipe with several seeds, each after the pool's gold and without rules that
+    join; empty where nobody asked for them.
     """
 
     number: int
@@ -317,6 +319,7 @@ class Round:
     dev: Scores | None = None
     held_out: Scores | None = None
     joined: str | None = None
+    dev_seeds: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

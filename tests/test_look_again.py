@@ -108,6 +108,21 @@ def test_a_name_labelled_otherwise_elsewhere_is_doubted():
     assert reasons[wrong.example.text] == "“Nike” is SHOP here and BRAND in 6 of 7 other places"
 
 
+def test_a_border_beside_a_token_that_is_elsewhere_on_its_other_side_is_doubted():
+    texts = [spans_gold(f"wir mögen Louis Vuitton 👜 sehr {n}", (10, 23, "BRAND")) for n in range(6)]
+    long = spans_gold("auch Louis Vuitton sehr gern", (5, 23, "BRAND"))
+    short = spans_gold("Louis Vuitton gern", (6, 13, "BRAND"))
+    store = spans_gold("Louis Vuitton Store gern", (0, 19, "SHOP"))
+    first = [spans_gold("sehr", (0, 4, "SHOP")), spans_gold("סהר")]
+    found = span_suspects(NER, PoolGold((*texts, long, short, store, *first)))
+    reasons = {one.gold.example.text: one.reason for one in found}
+    assert reasons == {
+        long.example.text: "“sehr” is BRAND here and not marked in 6 of 7 other places",
+        short.example.text: "“Louis” is not marked here and BRAND in 7 of 8 other places",
+        first[0].example.text: "“sehr” is SHOP here and not marked in 6 of 6 other places",
+    }
+
+
 def test_a_name_with_few_other_places_is_not_doubted():
     gold = PoolGold((spans_gold("Nike", (0, 4, "BRAND")), spans_gold("ein Nike")))
     assert span_suspects(NER, gold) == ()

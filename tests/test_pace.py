@@ -20,7 +20,7 @@ from annoloop.project import Project
 from annoloop.steps.ask import answer_with, ask_blind
 from annoloop.steps.evaluate import evaluate
 from annoloop.steps.gold_counts import gold_counts
-from annoloop.steps.pace import FEW_ANSWERS, MEASURED, Cost, annotator_speed, pace
+from annoloop.steps.pace import FEW_ANSWERS, MEASURED, Cost, annotator_speed, pace, seconds_ahead
 from annoloop.types import Annotation, Answer, Example, LLMCall, Round, Scores, Span, Suggestion
 
 TODAY = date(2026, 3, 10)
@@ -342,3 +342,33 @@ def test_looking_changes_nothing(project):
     save(project, answer(ask(project, 1)[0]))
     pace(project, today=TODAY)
     assert project.store.fact("gate.rounds") is None
+
+
+def read(project: Project, words: int, number: int) -> list:
+    """So many texts of so many words, with a name in every fifth word."""
+    texts = [" ".join(["Wort"] * (words - 1) + [f"{words}-{n}"]) for n in range(number)]
+    examples = [Example(input_hash(text), text) for text in texts]
+    project.store.add_examples(examples)
+    tasks = [project.task(example, number=1) for example in examples]
+    project.store.add_tasks(tasks)
+    return tasks
+
+
+def test_hours_to_come_go_by_the_fitted_speed_and_the_texts_that_wait(project):
+    """2 s a text, .3 s a word, 1 s a name: short texts were asked first, long ones wait."""
+    save(project, *(answer(task, ms=7_000) for task in read(project, 7, 12)))
+    assert seconds_ahead(project) == pytest.approx(7, rel=0.05)
+    for words in (5, 10, 15):
+        spans = tuple(Span(5 * n, 5 * n + 4, "SHOP") for n in range(words // 5))
+        said = Annotation(spans=spans)
+        for task in read(project, words, 40):
+            ms = 2_000 + 300 * words + 1_000 * len(spans)
+            save(project, answer(task, ms=ms, annotation=said, verdict="accept"))
+    measured = pace(project, today=TODAY).people[0]
+    assert seconds_ahead(project) == pytest.approx(60 * measured.minutes / measured.texts)
+    long = [f"{n} " + " ".join(["Wort"] * 49) for n in range(20)]
+    project.store.add_examples([Example(input_hash(text), text) for text in long])
+    assert project.store.words_ahead(limit=10) == 50
+    # A name in every fifth word of the texts that were read, but in none of the twelve first.
+    names = 240 / (12 * 7 + 40 * 30) * 50
+    assert seconds_ahead(project) == pytest.approx(2 + 0.3 * 50 + names, rel=0.1)

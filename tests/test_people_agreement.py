@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import count
 
 import pytest
@@ -34,10 +35,10 @@ def asked(project: Project, number: int, *, split="pool", round=1, word="Text") 
 
 
 def say(project: Project, task, who: str, label: str, **fields) -> None:
-    n = next(seqs)
+    n, seq = next(seqs), fields.pop("seq", None)
     annotation = fields.pop("annotation", Annotation((label,)))
     answer = Answer(
-        f"a{n}", task.task_hash, task.example.input_hash, "accept", annotation, who, 5_000, n, **fields
+        f"a{n}", task.task_hash, task.example.input_hash, "accept", annotation, who, 5_000, seq or n, **fields
     )
     project.store.save_answers([answer])
 
@@ -58,6 +59,34 @@ def test_pairs_rounds_and_what_is_missing(project):
     }
     assert {number: of.texts for number, of in found.by_round.items()} == {1: 4, 2: 1}
     assert [(one.labels, one.texts, one.of) for one in found.confused] == [(("A", "B"), 1, 4)]
+
+
+def at(day: date) -> int:
+    """Noon of a day, in microseconds since 1970."""
+    return int(datetime.combine(day, time(12), UTC).timestamp() * 1e6)
+
+
+def test_agreement_over_time_goes_by_days_and_later_by_weeks(project):
+    first = date(2026, 12, 26)
+    for n, task in enumerate(asked(project, 20)):
+        say(project, task, "ada", "A", seq=at(first))
+        # The day of a text is that of its last answer; a decision over it is none.
+        say(project, task, "bo", "A" if n % 2 else "B", seq=at(first + timedelta(days=n // 2)))
+    say(project, asked(project, 1, word="Satz")[0], "ada", "A", seq=at(date(2027, 6, 1)))
+    (imported,) = asked(project, 1, word="Datei")
+    for who in ("ada", "bo"):
+        say(project, imported, who, "A")
+    say(project, imported, "cy", "B", seq=at(date(2027, 6, 1)), adjudicated=True)
+    days = people_agreement(project).by_time
+    assert list(days) == [(first + timedelta(days=n)).isoformat() for n in range(10)]
+    assert {(of.texts, of.same.value) for of in days.values()} == {(2, 0.5)}
+    shown = CliRunner().invoke(app, ["agreement", str(project.folder)]).output
+    assert "2026-12-26" in shown and "2027-01-04" in shown
+    for n, task in enumerate(asked(project, 5, word="Wort")):
+        for who in ("ada", "bo"):
+            say(project, task, who, "A", seq=at(date(2027, 1, 5) + timedelta(days=n)))
+    weeks = people_agreement(project).by_time
+    assert {when: of.texts for when, of in weeks.items()} == {"2026-W52": 4, "2026-W53": 14, "2027-W01": 7}
 
 
 def test_a_reviewers_correction_is_a_confusion_though_one_person_labelled(project):

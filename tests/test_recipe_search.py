@@ -11,13 +11,19 @@ from typing import Any
 import pytest
 from test_train_curve import answered
 from test_training import CAT_PAIRS, TEXTCAT, dev, pool
+from typer.testing import CliRunner
 
+from annoloop.cli.app import app
 from annoloop.errors import TrainingError
+from annoloop.evaluation.leaderboard import render
 from annoloop.project import Project
 from annoloop.steps import train as steps
+from annoloop.steps.evaluate import evaluate
+from annoloop.steps.report import report
 from annoloop.training import search as searching
 from annoloop.training.recipe import default_recipes, load_recipe
 from annoloop.training.search import SHARES, Found, Tried, candidates, search
+from annoloop.training.train import OnProgress
 from annoloop.types import KINDS, Kind
 
 
@@ -28,7 +34,9 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(searching, "_LINEAR", searching._LINEAR[:4])
 
 
-def run(log: Path, *, ticks: float = 0.0, minutes: float = 1.0) -> Found:
+def run(
+    log: Path, *, ticks: float = 0.0, minutes: float = 1.0, on_progress: OnProgress | None = None
+) -> Found:
     """Search with a clock that goes on by `ticks` seconds each time it is looked at."""
     clock = count(0.0, ticks)
     return search(
@@ -39,6 +47,7 @@ def run(log: Path, *, ticks: float = 0.0, minutes: float = 1.0) -> Found:
         seed=0,
         minutes=minutes,
         log=log,
+        on_progress=on_progress,
         clock=lambda: next(clock),
     )
 
@@ -88,6 +97,68 @@ def test_no_time_tries_the_default_alone(tmp_path: Path) -> None:
     found = run(tmp_path / "search.jsonl", ticks=1.0, minutes=0)
     assert [one.recipe for one in found.tried] == [found.recipe] == ["textcat_linear"]
     assert not found.finished
+    assert not found.decided
+    assert found.said.startswith("no recipe adopted: textcat_linear was tried alone; about 1 min more try")
+
+
+BETTER = "textcat_linear:penalty=0.03"
+
+
+@pytest.mark.parametrize(
+    ("trainings", "recipe", "said"),
+    [
+        (3, None, f"{BETTER} is ahead of textcat_linear on 25% of the gold, too little to go by"),
+        (4, None, f"{BETTER} is ahead of textcat_linear on 25% of the gold, too little to go by"),
+        (5, None, f"{BETTER} is ahead of textcat_linear on 25% of the gold, too little to go by"),
+        (6, BETTER, f"best recipe: {BETTER}, on 50% of the gold"),
+        (7, None, f"{BETTER} is ahead of textcat_linear on 50% of the gold, but was not tried on more"),
+        (8, BETTER, f"best recipe: {BETTER}, on 100% of the gold"),
+    ],
+)
+def test_another_recipe_is_adopted_where_it_was_compared_on_enough_gold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trainings: int, recipe: str | None, said: str
+) -> None:
+    """Four recipes on a quarter, two on half, two on all of the gold: each training takes a minute."""
+    scores = dict.fromkeys(candidates("textcat", patterns=False), 0.5) | {BETTER: 0.6}
+    monkeypatch.setattr(searching._Ladder, "_train", fixed(scores, seconds=60.0))
+    found = run(tmp_path / "search.jsonl", ticks=1.0, minutes=(trainings - 0.5) / 60)
+    assert len(found.tried) == trainings
+    assert found.decided == (recipe is not None)
+    assert found.recipe == (recipe or "textcat_linear")
+    assert said in found.said
+    assert found.finished == (trainings == 8)
+
+
+def test_what_is_left_is_estimated_by_the_shares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training takes 240 s on all of the gold: 2 of 60 s, 2 of 120 s and 2 of 240 s are left."""
+    scores = dict.fromkeys(candidates("textcat", patterns=False), 0.5)
+    monkeypatch.setattr(searching._Ladder, "_train", fixed(scores, seconds=240.0, by_share=True))
+    found = run(tmp_path / "search.jsonl", ticks=1.0, minutes=1.5 / 60)
+    assert len(found.tried) == 2
+    assert found.seconds_left == pytest.approx(2 * 60 + 2 * 120 + 2 * 240)
+    assert "about 14 min more" in found.said
+
+
+def test_progress_goes_up_to_the_end_of_the_search(tmp_path: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    run(tmp_path / "search.jsonl", ticks=30.0, on_progress=lambda *what: told.append(what))
+    assert {what.partition(":")[0] for what, _, _ in told} == {"searching"}
+    assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
+    first, rest = told[0], [one for one in told if "cased" in one[0]]
+    assert first[2] == 0  # Nothing was measured yet.
+    assert rest
+    assert all(done < total <= 60 and "all within about 1 min" in what for what, done, total in rest)
+
+
+def test_gold_too_little_for_a_share_loses_no_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = dict.fromkeys(candidates("textcat", patterns=False), 0.5) | {BETTER: 0.6}
+    monkeypatch.setattr(
+        searching._Ladder,
+        "_train",
+        lambda ladder, recipe, share: None if share == SHARES[0] else fixed(scores)(ladder, recipe, share),
+    )
+    found = run(tmp_path / "search.jsonl")
+    assert (found.recipe, found.decided, found.finished) == (BETTER, True, True)
 
 
 def test_train_uses_what_a_search_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,6 +170,8 @@ def test_train_uses_what_a_search_found(tmp_path: Path, monkeypatch: pytest.Monk
     project = with_default_recipes(project)
     monkeypatch.setattr(searching, "candidates", lambda _kind, *, patterns: ("textcat_linear", better))
     monkeypatch.setattr(searching._Ladder, "_train", fixed({"textcat_linear": 0.5, better: 0.6}))
+    assert not steps.search(project, minutes=0).decided
+    assert steps.recipes_of(project) is None
     found = steps.search(project, minutes=1)
     assert (found.recipe, found.finished) == (better, True)
     after = steps.train(project)
@@ -118,5 +191,36 @@ def with_default_recipes(project: Project) -> Project:
     return Project.open(project.folder)
 
 
-def fixed(scores: dict[str, float]) -> Callable[[Any, str, float], Tried]:
-    return lambda _ladder, recipe, share: Tried(recipe, share, scores[recipe], 0.0)
+def fixed(
+    scores: dict[str, float], *, seconds: float = 0.0, by_share: bool = False
+) -> Callable[[Any, str, float], Tried]:
+    """In the place of training: scores by recipe, in so many seconds (for all of the gold)."""
+
+    def train(_ladder: Any, recipe: str, share: float) -> Tried:
+        return Tried(recipe, share, scores[recipe], seconds * share if by_share else seconds)
+
+    return train
+
+
+def test_the_spread_over_seeds_stays_with_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = answered(tmp_path / "p", count=30)
+    record, asked = steps.train(project), []
+    scores: list[float | None] = [0.5, None, 0.6, 0.7]
+    monkeypatch.setattr(steps, "dev_scores", lambda *_, seeds, **__: asked.append(seeds) or scores)
+    assert steps.train_seeds(project, record, seeds=4).dev_seeds == (0.5, 0.6, 0.7)
+    kept = steps.train(project)
+    assert kept.dev_seeds == (0.5, 0.6, 0.7)
+    assert steps.train_seeds(project, kept, seeds=3) == kept
+    assert asked == [4]
+    spread = "0.600 ± 0.100 (3 seeds)"
+    told = CliRunner().invoke(app, ["status", str(project.folder)]).stdout
+    assert f"round 1  30 gold texts, not judged yet, recipe on dev {spread}" in told
+    result = evaluate(project)
+    assert f"its recipe on dev: accuracy {spread}" in render(result.leaderboard, scheme=project.scheme)
+    assert spread in report(project, tmp_path / "r.html").path.read_text(encoding="utf8")
+    shown = CliRunner().invoke(app, ["train", str(project.folder), "--seeds", "3"]).stdout
+    assert f"recipe on dev: {spread}, 0.500 to 0.700" in shown
+    with monkeypatch.context() as changed:
+        changed.setattr(steps, "fingerprint", lambda *_: "of other gold")
+        assert steps.train(project).dev_seeds == ()
+    project.store.close()

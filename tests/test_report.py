@@ -24,7 +24,7 @@ EVIL = '</blockquote></title><script>alert(1)</script><img src=x onerror=alert(1
 ALLOWED = {"html", "head", "meta", "title", "style", "body", "main", "header", "h1", "h2", "p", "section"}
 ALLOWED |= {"dl", "div", "dt", "dd", "nav", "a", "table", "caption", "thead", "tbody", "tr", "th", "td"}
 ALLOWED |= {"figure", "figcaption", "i", "svg", "path", "text", "circle", "polyline", "polygon", "ul", "li"}
-ALLOWED |= {"blockquote", "mark"}
+ALLOWED |= {"blockquote", "mark", "span"}
 
 
 class Read(HTMLParser):

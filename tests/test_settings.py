@@ -64,13 +64,28 @@ def test_a_wrong_new_project_writes_nothing(tmp_path: Path) -> None:
         ("[rules]\nseconds = 0\n", "rules -> seconds"),
         ('[rules]\njoin = "yes"\n', "rules -> join"),
         ('[voting]\nuse = "yes"\n', "voting -> use"),
-        ("[project\n", "is broken"),
-        ("labels = 1\n", "is broken"),
+        ("[project\n", r"annoloop.cfg, line 1, is broken: \[project"),
+        ("\nlabels = 1\n", "annoloop.cfg, line 2, is broken: labels = 1"),
+        ('[llm]\n[project]\nkind = "ner"\n[llm]\n', r"line 4, is broken: a second \[llm\]"),
+        ('[project]\nkind = "ner"\nkind = "ner"\n', r"line 3, is broken: a second kind in \[project\]"),
     ],
 )
 def test_wrong_settings_are_refused_with_their_path(tmp_path: Path, text: str, expected: str) -> None:
     with pytest.raises(SettingsError, match=expected):
         load_settings(written(tmp_path, text))
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_sections_may_come_in_any_order(tmp_path: Path, end: str) -> None:
+    """[llm.model] may come without [llm], or above it, wherever the file ends."""
+    model = '[llm.model]\nname = "x"\nbase_url = "http://localhost:1"\n'
+    above = f'# mine\n{model}[llm]\nmax_cost = 3\n[project.definitions]\nA = "[a]"\n[project]\n{LINES}{end}'
+    settings = load_settings(written(tmp_path, above))
+    assert (settings.llm.max_cost, settings.llm.model["name"]) == (3, "x")
+    assert settings.project.definitions == {"A": "[a]"}
+    edit_settings(tmp_path, {"llm": {"max_cost": 4}})
+    assert load_settings(tmp_path).llm.max_cost == 4
+    assert (tmp_path / "annoloop.cfg").read_text().startswith(f"# mine\n{model}[llm]\nmax_cost = 4\n")
 
 
 def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:

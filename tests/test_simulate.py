@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_project import expert, feedback, settings, small_project, write_rows
+from small_project import PATTERNS, expert, feedback, settings, small_project, write_rows
 
 import annoloop.steps.simulated_models as simulated_models
 import annoloop.steps.simulated_runs as simulated_runs
@@ -26,6 +26,7 @@ from annoloop.evaluation.learning_curves import LearningPoint, area, compare, ho
 from annoloop.hashing import input_hash
 from annoloop.project import Project
 from annoloop.steps.ask import answer_with, ask_blind
+from annoloop.steps.llm import import_llm_answers
 from annoloop.steps.simulate import simulate
 from annoloop.steps.simulated_run import Plan, by_strategy, run
 from annoloop.steps.simulated_runs import Ground
@@ -340,6 +341,57 @@ def test_entities_are_asked_by_tokens_and_by_what_the_model_doubts(monkeypatch):
     assert run(material, plan)[0].texts > points[0].texts
 
 
+# -- rules and recorded answers of the LLM -----------------------------------------------------
+
+
+def test_rules_vote_where_the_project_has_patterns(project, gold, simulated):
+    write_rows(project.patterns, PATTERNS)
+    found = small(project, gold, strategies=["rules_disagreement", "disagreement"], seeds=1)
+    assert found.recorded == ("rules",) and "set against the rules as they are now" in found.about
+    assert len(simulated) == 3
+    write_rows(project.patterns, PATTERNS[:1])
+    small(project, gold, strategies=["rules_disagreement"], seeds=1)
+    assert [plan.strategy for plan in simulated[3:]] == ["rules_disagreement"]
+
+
+def test_the_llm_votes_where_its_answers_are_recorded(tmp_path, gold):
+    project = small_project(tmp_path / "q", ROWS)
+    always = [{"text": row["text"], "label": "irrelevant"} for row in ROWS]
+    import_llm_answers(project, write_rows(tmp_path / "some.jsonl", always[:100]), name="always")
+    with pytest.raises(AnnoloopError, match="answers are kept for 100 of 160 texts"):
+        small(project, gold, strategies=["llm_disagreement"])
+    import_llm_answers(project, write_rows(tmp_path / "all.jsonl", always), name="always")
+    found = small(project, gold, strategies=["llm_disagreement"], seeds=1)
+    assert found.recorded == ("llm",) and "the LLM's recorded answers" in found.about
+    assert small(project, gold, seeds=1).recorded == ()
+
+
+def test_texts_are_chosen_on_which_recorded_votes_and_model_differ():
+    words = [" ".join(input_hash(f"{n}")[at : at + 6] for at in range(0, 30, 6)) for n in range(60)]
+    rows = [
+        (f"lift {word}", "Aufzug") if n % 2 else (f"treppe {word}", "Rolltreppe")
+        for n, word in enumerate(words)
+    ]
+    scheme = LabelScheme("textcat", ("Aufzug", "Rolltreppe"))
+    gold = tuple(Gold(Example(input_hash(text), text), Annotation((label,))) for text, label in rows)
+    llm = {g.example.input_hash: Annotation(("Aufzug",)) for g in gold}
+    material = Ground(gold, scheme, "de", 1.0, (0.2, 0.1), {"llm": llm}).material(0)
+    seen = []
+
+    def choose(standing):
+        chosen = by_strategy(standing)
+        if isinstance(standing.model, simulated_models.Linear):
+            left = standing.model.annotations(material.texts[standing.open].tolist())
+            apart = {
+                int(row) for row, own in zip(standing.open, left, strict=True) if own.labels != ("Aufzug",)
+            }
+            seen.append(len(apart.intersection(chosen)) == min(len(apart), len(chosen)))
+        return chosen
+
+    run(material, Plan("llm_disagreement", "quick", 0, 6, 3, "texts", 0.0), choose=choose)
+    assert seen == [True, True]
+
+
 # -- what is said where it does not work -------------------------------------------------------
 
 
@@ -347,7 +399,9 @@ def test_entities_are_asked_by_tokens_and_by_what_the_model_doubts(monkeypatch):
     ("more", "said"),
     [
         ({"strategies": ["no such"]}, "no strategy 'no such'"),
-        ({"strategies": ["llm_disagreement"]}, "which a simulation does not ask"),
+        ({"strategies": ["llm_disagreement"]}, "the LLM's answers are kept for 0 of 160 texts"),
+        ({"strategies": ["rules_disagreement"]}, "the project has no rules"),
+        ({"strategies": ["disagreement"]}, "the project has no rules and the LLM's answers"),
         ({"strategies": ["uncertainty"]}, "is for spans"),
         ({"recipes": ["ner"]}, "not for kind textcat"),
         ({"batch": 50, "rounds": 10}, "10 rounds of 50 texts are more than"),

@@ -16,6 +16,7 @@ from annoloop.steps.evaluate import evaluate
 from annoloop.steps.export import export
 from annoloop.steps.llm import pin_few_shot
 from annoloop.steps.llm_baseline import BASELINE_FACT
+from annoloop.steps.llm_form import FIRST
 from annoloop.steps.sources import rules_source
 from annoloop.steps.suggest import best_source
 from annoloop.steps.train import train_round
@@ -140,7 +141,8 @@ def test_all_approaches_are_judged_on_the_same_texts(tmp_path):
         result = evaluate(project)
         asked = len(fake.history)
         again = evaluate(project)
-    assert len(fake.history) == asked == result.held_out_texts
+    # Beside the held-out texts the first dev texts, with examples and without.
+    assert len(fake.history) == asked == result.held_out_texts + 2 * min(len(project.dev_gold()), FIRST)
     assert {row.approach: row.scores.texts for row in result.leaderboard} == dict.fromkeys(
         ("rules", "llm", "model"), result.held_out_texts
     )
@@ -148,7 +150,7 @@ def test_all_approaches_are_judged_on_the_same_texts(tmp_path):
     right = sum(item.annotation == Annotation(labels=("irrelevant",)) for item in gold)
     llm = next(row for row in result.leaderboard if row.approach == "llm")
     assert llm.scores.score == pytest.approx(right / len(gold))
-    assert llm.tokens == 15 * asked
+    assert llm.tokens == 15 * result.held_out_texts
     assert again.to_json() == result.to_json()
     assert json.loads(json.dumps(result.to_json()))["rounds"][0]["score"] == result.rounds[0].held_out.score
 

@@ -256,8 +256,8 @@ def test_suggestions_and_rounds_of_earlier_stores_are_read() -> None:
     cell = '{"annotation":{"labels":[],"spans":[[0,1,"A"]]},"score":null,"source":"llm","reason":"why"}'
     assert suggestion_from_json(cell) == replace(said, unplaced=())
     assert suggestion_to_json(replace(said, unplaced=())) == cell
-    record = Round(1, "random", 0, joined="fill")
+    record = Round(1, "random", 0, joined="fill", dev_seeds=(0.5, 0.6))
     assert round_from_json(round_to_json(record)) == record
     value = json.loads(round_to_json(record))
-    del value["joined"]
-    assert round_from_json(json.dumps(value)) == replace(record, joined=None)
+    del value["joined"], value["dev_seeds"]
+    assert round_from_json(json.dumps(value)) == replace(record, joined=None, dev_seeds=())

@@ -24,11 +24,13 @@ from annoloop.steps.add import add
 from annoloop.steps.advice import label_needs, lacking
 from annoloop.steps.ask import answer_with, ask_blind
 from annoloop.steps.evaluate import evaluate
-from annoloop.steps.llm import import_llm_answers, shown_examples
+from annoloop.steps.llm import import_llm_answers, llm_source, shown_examples
+from annoloop.steps.llm_form import FIRST, TEXTS
 from annoloop.steps.looks import looks_of, next_share
 from annoloop.steps.report import report
 from annoloop.steps.status import status
 from annoloop.steps.stop_set import Agreed, agreement, agreements, compare_with_last, settled
+from annoloop.steps.suggest import best_source
 from annoloop.steps.train import train_round
 from annoloop.steps.verdict import in_words
 from annoloop.types import (
@@ -119,9 +121,76 @@ def test_evaluate_alone_shows_the_llm_examples_of_the_training_gold(tmp_path):
         verdict = evaluate(project).verdict
         shown = shown_examples(project)
         assert shown and {row.text for row in shown} <= {g.example.text for g in project.pool_gold()}
-        assert all(shown[0].text in str(body) for body in fake.history)
-        assert "not equal" not in verdict.reason
+        assert all(asked_of(fake, project, "held_out"))
+        dev = first_dev(project)
+        assert sorted(asked_of(fake, project, "dev")) == [False] * len(dev) + [True] * len(dev)
+        assert all(shown[0].text in str(body) for body in fake.history if len(body["messages"]) > 2)
+        right = f"{sum(g.annotation == Annotation(('irrelevant',)) for g in dev) / len(dev):.3f}"
+        said = f"shown examples of the training gold: {right} on {len(dev)} dev texts, {right} without them."
+        assert said in verdict.reason
         assert [look.share for look in looks_of(project)] == [1]
+
+
+def first_dev(project):
+    return sorted(project.dev_gold(), key=lambda gold: gold.example.input_hash)[:FIRST]
+
+
+def asked_of(fake, project, split):
+    """Each request about a text of the split: whether examples were shown."""
+    texts = [eg.text for eg in project.store.examples(split=split)]
+    return [
+        len(body["messages"]) > 2
+        for body in fake.history
+        if any(text in body["messages"][-1]["content"] for text in texts)
+    ]
+
+
+def test_an_llm_that_examples_make_worse_on_dev_is_shown_none(tmp_path):
+    rows = ROWS[:200]
+
+    def answered(body):
+        """Right without examples, always the same with them."""
+        asked = body["messages"][-1]["content"]
+        right = next(
+            row["label"] for row in sorted(rows, key=lambda r: -len(r["text"])) if row["text"] in asked
+        )
+        return json.dumps({"label": right if len(body["messages"]) == 2 else "Rolltreppe"})
+
+    with FakeLLM(answered) as fake:
+        project = small_project(tmp_path / "p", rows, server=fake, corpus="dev = 0.3", gate="min_texts = 20")
+        add(project, [write_rows(tmp_path / "gold.jsonl", rows)], gold=True, blind=True)
+        train_round(project, 1)
+        reason = evaluate(project).verdict.reason
+        dev = sorted(project.dev_gold(), key=lambda gold: gold.example.input_hash)[:TEXTS]
+        with_examples = sum(g.annotation.labels == ("Rolltreppe",) for g in dev) / len(dev)
+        assert f"better without: 1.000 on {len(dev)} dev texts, {with_examples:.3f} with them." in reason
+        assert sorted(asked_of(fake, project, "dev")) == [False] * len(dev) + [True] * len(dev)
+        assert asked_of(fake, project, "held_out") == [False] * len(project.held_out_gold())
+        assert not llm_source(project).few_shot and shown_examples(project)
+        source, why = best_source(project)
+        assert source.approach == "llm" and "1.000" in why
+        # Once it was compared on the held-out texts it stays as it is, whatever it says of dev texts later.
+        asked = len(fake.history)
+        assert evaluate(project).verdict.reason == reason
+        assert len(fake.history) == asked
+
+
+def test_answers_that_are_kept_need_no_server_to_choose_a_form(tmp_path):
+    rows = ROWS[:60]
+    with FakeLLM(json.dumps({"label": "irrelevant"})) as fake:
+        project = small_project(tmp_path / "p", rows, server=fake, corpus="held_out = 0.4\ndev = 0.1")
+        late = {eg.text for eg in project.store.examples(split="dev")[:2]}
+        first, rest = ([row for row in rows if (row["text"] in late) == later] for later in (False, True))
+        add(project, [write_rows(tmp_path / "gold.jsonl", first)], gold=True, blind=True)
+        train_round(project, 1)
+        before = evaluate(project)
+        asked = len(fake.history)
+    add(project, [write_rows(tmp_path / "rest.jsonl", rest)], gold=True, blind=True)
+    after = evaluate(project)
+    assert before.verdict.decision == after.verdict.decision == "refused"
+    assert len(project.dev_gold()) == 2 + (asked - before.held_out_texts) // 2
+    llm = [next(row for row in result.leaderboard if row.approach == "llm") for result in (before, after)]
+    assert llm[0].scores == llm[1].scores
 
 
 @pytest.fixture(scope="module")

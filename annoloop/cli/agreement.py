@@ -30,6 +30,7 @@ def agreement(project: ProjectFolder, as_json: AsJson = False) -> None:
         rows = [("all", found.people)]
         rows += [(" and ".join(who), of) for who, of in found.by_pair.items()]
         rows += [("blind" if not n else f"round {n}", of) for n, of in found.by_round.items()]
+        rows += list(found.by_time.items()) if len(found.by_time) > 1 else []
         if found.blind is not None and found.llm is not None:
             rows += [("people, read by the LLM", found.blind), (f"with {found.llm_name}", found.llm)]
         if found.assisted.texts and found.unassisted.texts:

@@ -10,6 +10,7 @@ from annoloop.cli.options import AsJson, ProjectFolder
 
 def status(project: ProjectFolder, as_json: AsJson = False) -> None:
     """Where the project stands, and what comes next."""
+    from annoloop.evaluation.scores import over_seeds
     from annoloop.project import Project
     from annoloop.steps.status import status as look
 
@@ -31,7 +32,9 @@ def status(project: ProjectFolder, as_json: AsJson = False) -> None:
         )
     for record in found.rounds:
         shown = "not judged yet" if record["score"] is None else f"held-out score {record['score']:.3f}"
-        typer.echo(f"round {record['number']}  {record['gold_texts']} gold texts, {shown}")
+        seeds = record["dev_seeds"]
+        spread = f", recipe on dev {over_seeds(seeds)}" if len(seeds) > 1 else ""
+        typer.echo(f"round {record['number']}  {record['gold_texts']} gold texts, {shown}{spread}")
     typer.echo(f"LLM      {found.llm}")
     if found.outlook:
         typer.echo(f"outlook  {found.outlook}")

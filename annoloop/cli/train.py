@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from statistics import fmean, pstdev
 from typing import Annotated
 
 import typer
@@ -25,6 +24,7 @@ def train(
     ] = None,
 ) -> None:
     """Train one model on all gold there is; dev chooses the recipe."""
+    from annoloop.evaluation.scores import over_seeds
     from annoloop.project import Project
     from annoloop.steps import train as steps
     from annoloop.steps.progress import recorded
@@ -41,23 +41,18 @@ def train(
                 narrator.say(
                     f"{tried.recipe} on {tried.share:.0%} of the gold: {_shown(tried.dev_score)} on dev"
                 )
-            more = "" if found.finished else "; the time was too short for all: the same command goes on"
-            narrator.say(f"best recipe: {found.recipe}{more}")
+            narrator.say(found.said)
         record = steps.train(opened, on_progress=work.progress)
-        made = []
-        if seeds is not None and record.recipe:
-            made = steps.dev_scores(opened, record.recipe, seeds=seeds, on_progress=work.progress)
+        if seeds is not None:
+            record = steps.train_seeds(opened, record, seeds=seeds, on_progress=work.progress)
     dev = record.dev.score if record.dev else None
     typer.echo(
         f"round {record.number}: {record.gold_texts} gold texts, recipe {record.recipe}, "
         f"score on dev {_shown(dev)}"
     )
     typer.echo(f"model: {opened.folder / (record.model or '')}")
-    if scores := [score for score in made if score is not None]:
-        typer.echo(
-            f"{len(scores)} seeds: {fmean(scores):.3f} on dev, standard deviation {pstdev(scores):.3f}, "
-            f"{min(scores):.3f} to {max(scores):.3f}"
-        )
+    if seeds is not None and len(scores := record.dev_seeds) > 1:
+        typer.echo(f"recipe on dev: {over_seeds(scores)}, {min(scores):.3f} to {max(scores):.3f}")
 
 
 def _shown(score: float | None) -> str:

@@ -108,7 +108,8 @@ def gwet_ac1(counts: IntArray) -> float | None:
     The chance that two agree by guessing is sum p (1 - p) / (values - 1), p being the share of a value (Gwet
     2008, Computing inter-rater reliability and its variance in the presence of high agreement). All values
     that could have been said are counted, so give columns for those that nobody said. It is AC2 with
-    weights of identity. None where no unit has two opinions or there is one value.
+    weights of identity: other weights are for ordered categories, and the labels of a scheme have no order
+    that could say which two are nearly the same. None where no unit has two opinions or there is one value.
     """
     return _defined(_ac1(_ac1_sums(counts).sum(axis=0)[None]))
 

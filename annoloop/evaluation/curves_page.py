@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import html
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from annoloop.evaluation.axes import Axes, axes_over, chart_svg
 from annoloop.evaluation.learning_curves import Compared
 from annoloop.evaluation.report_style import document
 
-_WIDTH, _HEIGHT = 440.0, 280.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 48.0, 14.0, 12.0, 44.0
 _DASHES = ("", "7 4", "2 4", "10 4 2 4")
 """Lines of equal colour differ by their dashes."""
 
@@ -98,64 +96,19 @@ def _table(chart: Chart) -> str:
 
 
 def _svg(chart: Chart) -> str:
-    axes = _Axes(chart.lines)
+    points = [point for line in chart.lines for point in line.points]
+    axes = axes_over([cost for cost, _ in points], [score for _, score in points])
     lines = "".join(_line(axes, place, line) for place, line in enumerate(chart.lines))
     keys = "".join(
         f'<li><svg viewBox="0 0 28 10" style="display:inline-block;width:28px;margin-right:6px">'
         f'<path d="M0 5H28" {_stroke(place)}/></svg>{html.escape(line.name)}</li>'
         for place, line in enumerate(chart.lines)
     )
-    label = html.escape(f"{chart.y} over {chart.x}")
-    return (
-        f'<svg viewBox="0 0 {_WIDTH:.0f} {_HEIGHT:.0f}" role="img" aria-label="{label}">'
-        f'{"".join(_grid(axes, chart))}{lines}</svg><ul class="legend">{keys}</ul>'
-    )
+    picture = chart_svg(axes, lines, x=chart.x, y=chart.y, label=f"{chart.y} over {chart.x}")
+    return f'{picture}<ul class="legend">{keys}</ul>'
 
 
-class _Axes:
-    """From values to places: costs from 0, scores over what there is to see."""
-
-    def __init__(self, lines: Sequence[Line]) -> None:
-        points = [point for line in lines for point in line.points]
-        self.most = max(x for x, _ in points) * 1.02
-        scores = [y for _, y in points]
-        self.step = _step(max(max(scores) - min(scores), 0.02), 5)
-        self.low = max(math.floor(min(scores) / self.step) * self.step, 0.0)
-        self.high = math.ceil(max(scores) / self.step - 1e-9) * self.step
-        if self.high <= self.low:
-            self.high = self.low + self.step
-
-    def x(self, cost: float) -> float:
-        return _LEFT + cost / self.most * (_WIDTH - _LEFT - _RIGHT)
-
-    def y(self, score: float) -> float:
-        return _HEIGHT - _BOTTOM - (score - self.low) / (self.high - self.low) * (_HEIGHT - _TOP - _BOTTOM)
-
-
-def _step(width: float, most: int) -> float:
-    """A round step that divides the width into at most so many parts and a half."""
-    power = 10.0 ** math.floor(math.log10(width / most))
-    return next((s * power for s in (1, 2, 5) if s * power * most >= width - 1e-12), 10 * power)
-
-
-def _grid(axes: _Axes, chart: Chart) -> Iterator[str]:
-    digits = max(1, -math.floor(math.log10(axes.step) + 1e-9))
-    for number in range(round((axes.high - axes.low) / axes.step) + 1):
-        value = axes.low + number * axes.step
-        y = axes.y(value)
-        yield f'<path class="grid" d="M{_LEFT} {y:.1f}H{_WIDTH - _RIGHT}"/>'
-        yield f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.{digits}f}</text>'
-    step = _step(axes.most, 6)
-    for number in range(int(axes.most / step) + 1):
-        place = f'x="{axes.x(number * step):.1f}" y="{_HEIGHT - _BOTTOM + 16}"'
-        yield f'<text {place} text-anchor="middle">{number * step:,.0f}</text>'
-    yield f'<text x="{_WIDTH - _RIGHT}" y="{_HEIGHT - 6}" text-anchor="end">{html.escape(chart.x)}</text>'
-    middle = (_HEIGHT - _BOTTOM + _TOP) / 2
-    turned = f'transform="rotate(-90 12 {middle})"'
-    yield f'<text x="12" y="{middle}" text-anchor="middle" {turned}>{html.escape(chart.y)}</text>'
-
-
-def _line(axes: _Axes, place: int, line: Line) -> str:
+def _line(axes: Axes, place: int, line: Line) -> str:
     points = " ".join(f"{axes.x(x):.1f},{axes.y(y):.1f}" for x, y in line.points)
     if len(line.points) == 1:
         x, y = line.points[0]

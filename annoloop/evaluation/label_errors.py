@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from annoloop.evaluation.scores import FloatArray
-from annoloop.types import Gold, LabelScheme, PoolGold
+from annoloop.types import Gold, LabelScheme, PoolGold, Span
 
 FOLDS = 5
 LONGEST = 8
@@ -22,10 +22,23 @@ LONGEST = 8
 LEAST_PLACES = 3
 """A name with fewer other places than this says nothing about one of them."""
 
+TOKEN_PLACES = 10
+"""As many other places of a token as say all that it can about a border: a common word has hundreds."""
+
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 Reader = Callable[[PoolGold, Sequence[str]], FloatArray | None]
 """Category probabilities (texts, labels) of texts, by a model that learned from gold; None: it cannot."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Words in a text as written, and their label there; not `asked` ones count and are not doubted."""
+
+    gold: Gold
+    surface: str
+    label: str | None
+    asked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,37 +102,52 @@ def category_suspects(
 
 
 def span_suspects(scheme: LabelScheme, gold: PoolGold) -> tuple[Suspect, ...]:
-    """The texts in which a name is labelled otherwise than in its other places, the oddest first.
+    """The texts in which a name or a border is labelled otherwise than in other places, the oddest first.
 
     Each place of a name (in any case, token by token) is held against all its others: a place is as sure as
     the share of others that are labelled the same, (same + 1) / (others + 2) by Laplace's rule, so that many
-    other places say more than few. A place inside a longer span says nothing. Texts of a project of
-    categories have none. No model is trained: the others are out of sample by themselves.
+    other places say more than few. A place inside a longer span says nothing. Of borders the tokens beside
+    them are held against their own other places in the same way, the outer token of a longer span and its
+    neighbour outside: a span too long or too short seldom has a name that occurs elsewhere. They come after
+    the names of which as much is known. Texts of a project of categories have none. No model is trained: the
+    others are out of sample by themselves.
     """
     usable = sorted((g for g in gold if g.complete), key=lambda g: g.example.input_hash)
     known = {name for item in usable for name in _names(item)}
-    places: dict[tuple[str, ...], list[tuple[Gold, str, str | None]]] = defaultdict(list)
+    names: dict[tuple[str, ...], list[_Place]] = defaultdict(list)
+    tokens: dict[str, list[_Place]] = defaultdict(list)
     for item in usable if scheme.has_spans else ():
-        for name, surface, label in _places(item, known):
-            places[name].append((item, surface, label))
+        for name, place in _places(item, known):
+            names[name].append(place)
+        for token, place in _token_places(item):
+            tokens[token].append(place)
     best: dict[str, Suspect] = {}
-    for said in places.values():
-        counted = Counter(label for _, _, label in said)
-        for item, surface, label in said if len(said) > LEAST_PLACES and len(counted) > 1 else ():
-            others, same = len(said) - 1, counted[label] - 1
-            usual = max(counted, key=lambda one: (counted[one], one or ""))
-            if usual == label:
-                continue
-            sure = (same + 1) / (others + 2)
-            suspect = Suspect(item, sure, label, usual, surface, counted[usual], others)
-            key = item.example.input_hash
-            if key not in best or suspect.confidence < best[key].confidence:
-                best[key] = suspect
+    found = [suspect for said in names.values() for suspect in _odd(said)]
+    # Of a token beside a border it matters whether it is in a span, not in which.
+    borders = (one for said in tokens.values() for one in _odd(said, most=TOKEN_PLACES))
+    found += [one for one in borders if None in (one.label, one.expected)]
+    for suspect in found:
+        key = suspect.gold.example.input_hash
+        if key not in best or _order(suspect) < _order(best[key]):
+            best[key] = suspect
     return tuple(sorted(best.values(), key=_order))
 
 
-def _order(suspect: Suspect) -> tuple[float, str]:
-    return suspect.confidence, suspect.gold.example.input_hash
+def _odd(said: Sequence[_Place], *, most: int | None = None) -> Iterator[Suspect]:
+    """The places that are labelled otherwise than most of the others, which count as `most` at most."""
+    counted = Counter(place.label for place in said)
+    if len(said) <= LEAST_PLACES or len(counted) == 1:
+        return
+    usual = max(counted, key=lambda one: (counted[one], one or ""))
+    others = len(said) - 1
+    for place in said:
+        if place.asked and place.label != usual:
+            sure = max(counted[place.label] / (others + 2), 1 / (most + 2) if most else 0.0)
+            yield Suspect(place.gold, sure, place.label, usual, place.surface, counted[usual], others)
+
+
+def _order(suspect: Suspect) -> tuple[float, int, str]:
+    return suspect.confidence, suspect.places, suspect.gold.example.input_hash
 
 
 def _folds(
@@ -173,8 +201,8 @@ def _names(item: Gold) -> Iterator[tuple[str, ...]]:
             yield name
 
 
-def _places(item: Gold, known: set[tuple[str, ...]]) -> Iterator[tuple[tuple[str, ...], str, str | None]]:
-    """Each place of a known name in a text: the name, as written, and its label there."""
+def _places(item: Gold, known: set[tuple[str, ...]]) -> Iterator[tuple[tuple[str, ...], _Place]]:
+    """Each place of a known name in a text."""
     text, tokens = item.example.text, _tokens(item.example.text)
     exact: Mapping[tuple[int, int], str] = {(s.start, s.end): s.label for s in item.annotation.spans}
     covered = [(s.start, s.end) for s in item.annotation.spans]
@@ -187,4 +215,21 @@ def _places(item: Gold, known: set[tuple[str, ...]]) -> Iterator[tuple[tuple[str
             label = exact.get((start, end))
             if label is None and any(left < end and start < right for left, right in covered):
                 continue
-            yield name, text[start:end], label
+            yield name, _Place(item, text[start:end], label)
+
+
+def _token_places(item: Gold) -> Iterator[tuple[str, _Place]]:
+    """Each token of a text, with the label of the span that it is in; those at a border are asked about."""
+    text, tokens = item.example.text, _tokens(item.example.text)
+    within: list[Span | None] = [
+        next((s for s in item.annotation.spans if s.start <= start and end <= s.end), None)
+        for _, start, end in tokens
+    ]
+    for at, (token, start, end) in enumerate(tokens):
+        span, beside = within[at], [*within[max(at - 1, 0) : at], *within[at + 1 : at + 2]]
+        # A span of one token is a name, which is looked at as such.
+        if span is None:
+            asked = any(other is not None for other in beside)
+        else:
+            asked = span in beside and (at in (0, len(tokens) - 1) or any(other != span for other in beside))
+        yield token, _Place(item, text[start:end], span.label if span else None, asked)

@@ -124,7 +124,7 @@ def _block(block: Block) -> str:
 
 def _table(table: Table) -> str:
     kind = ' class="figures"' if table.figures else ""
-    caption = f"<caption>{_escaped(table.caption)}</caption>" if table.caption else ""
+    caption = f"<caption><span>{_escaped(table.caption)}</span></caption>" if table.caption else ""
     head = "".join(f'<th scope="col">{_escaped(cell)}</th>' for cell in table.head)
     rows = "".join(f"<tr>{_row(row)}</tr>" for row in table.rows)
     # Regions are told apart by their names, and several tables begin with the labels.

@@ -24,8 +24,11 @@ padding:4px 18px 14px;margin:16px 0}.verdict h2{font-size:1.5rem;margin:.6rem 0}
 .verdict dt{font-size:.85rem}.verdict dd{margin:0;font-size:1.25rem;font-weight:600}
 nav{display:flex;flex-wrap:wrap;gap:6px 16px}nav a{color:var(--model)}
 .warning{background:var(--warnground);color:var(--warn);border-radius:6px;padding:8px 12px}
-.wide{overflow-x:auto;margin:12px 0}table{border-collapse:collapse;width:100%;font-size:.92rem}
-caption{text-align:left;padding:4px 0}th,td{text-align:left;padding:5px 12px 5px 0;vertical-align:top;
+.wide{overflow-x:auto;margin:12px 0;container-type:inline-size}
+table{border-collapse:collapse;width:100%;font-size:.92rem}
+caption{text-align:left;padding:4px 0}
+caption span{display:block;position:sticky;left:0;width:max-content;max-width:100cqi}
+th,td{text-align:left;padding:5px 12px 5px 0;vertical-align:top;
 border-bottom:1px solid var(--rule)}thead th{color:var(--quiet);font-weight:600}tbody th{font-weight:500}
 .figures th+th,.figures td{text-align:right;padding:5px 0 5px 12px;font-variant-numeric:tabular-nums;
 white-space:nowrap}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
+from configparser import ConfigParser, DuplicateOptionError, DuplicateSectionError, ParsingError
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,11 @@ def read_config(path: Path) -> Config:
         SettingsError: it cannot be read, or is broken.
     """
     try:
-        return Config().from_str(_with_parents(path.read_text(encoding="utf-8-sig")), interpolate=False)
+        source = path.read_text(encoding="utf-8-sig")
+        _check_lines(source, path)
+        return Config().from_str(_parents_first(source), interpolate=False)
+    except SettingsError:
+        raise
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from None
     except OSError as error:
@@ -63,12 +68,39 @@ def read_config(path: Path) -> Config:
         ) from None
 
 
-def _with_parents(source: str) -> str:
-    # confection wants [llm] before [llm.model]; whoever pastes only the latter means both.
-    named = re.findall(r"^\[([^\]\n]+)\]", source, flags=re.MULTILINE)
+def _check_lines(source: str, path: Path) -> None:
+    """Refuse what is no file of sections and values, by its line."""
+    parser = ConfigParser(interpolation=None)
+    parser.optionxform = str  # type: ignore[method-assign, assignment]
+    try:
+        parser.read_string(source)
+    except DuplicateSectionError as error:
+        raise SettingsError(
+            f"{path}, line {error.lineno}, is broken: a second [{error.section}]",
+            hint="put what both say into one of them",
+        ) from None
+    except DuplicateOptionError as error:
+        raise SettingsError(
+            f"{path}, line {error.lineno}, is broken: a second {error.option} in [{error.section}]",
+            hint="take one of them out",
+        ) from None
+    except ParsingError as error:
+        # A value before the first section comes with its line, other mistakes with all their lines.
+        number: int = getattr(error, "lineno", 0) or error.errors[0][0]
+        line = source.split("\n")[number - 1].strip()
+        raise SettingsError(
+            f"{path}, line {number}, is broken: {line}",
+            hint="sections are [NAME], values below them are NAME = VALUE",
+        ) from None
+
+
+def _parents_first(source: str) -> str:
+    """The sections in an order that confection takes: [llm], added where it is missing, above [llm.model]."""
+    before, *sections = re.split(r"^(?=\[[^\]\n]+\])", "\n" + source + "\n", flags=re.MULTILINE)
+    named = [section[1 : section.index("]")] for section in sections]
     parents = {name.rsplit(".", depth)[0] for name in named for depth in range(1, name.count(".") + 1)}
-    missing = sorted(parents - set(named))
-    return "".join(f"[{name}]\n" for name in missing) + source
+    sections += [f"[{name}]\n" for name in sorted(parents - set(named))]
+    return before + "".join(sorted(sections, key=lambda section: section[: section.index("]")].count(".")))
 
 
 def _merged(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from typing import Any
 from annoloop.errors import AnnoloopError
 from annoloop.evaluation.gate import gate
 from annoloop.evaluation.label_deltas import LabelDelta, label_deltas
-from annoloop.evaluation.leaderboard import megabytes, ordered, throughput, to_json
-from annoloop.evaluation.scores import count, score, scores_to_json
+from annoloop.evaluation.leaderboard import headline, megabytes, ordered, throughput, to_json
+from annoloop.evaluation.scores import count, over_seeds, score, scores_to_json
 from annoloop.hashing import input_hash
 from annoloop.project import Project
 from annoloop.steps.llm import (
@@ -23,6 +23,7 @@ from annoloop.steps.llm import (
     why_no_llm,
 )
 from annoloop.steps.llm_baseline import baseline_notes
+from annoloop.steps.llm_form import choose_form, form_of
 from annoloop.steps.looks import gate_plan, keep_look, leaked, plan_notes, share_of
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import (
@@ -100,6 +101,7 @@ def _round_to_json(record: Round) -> dict[str, Any]:
         "gold_texts": record.gold_texts,
         "score": record.held_out.score if record.held_out else None,
         "dev_score": record.dev.score if record.dev else None,
+        "dev_seeds": list(record.dev_seeds),
         "strategy": record.strategy,
         "recipe": record.recipe,
         "held_out": scores_to_json(record.held_out) if record.held_out else None,
@@ -122,7 +124,7 @@ def evaluate(project: Project, *, on_progress: OnProgress = silent) -> Evaluatio
     suffice = judge_rules(project, rules)[1] if rules and len(project.dev_gold()) else None
     rules_do = suffice is not None and suffice.suffice and model is None
     # Where rules suffice there is nothing to beat an LLM with, so it costs nothing.
-    llm = None if rules_do else _llm(project, model)
+    llm = None if rules_do else _llm(project, model, on_progress)
     said: dict[str, dict[str, Annotation]] = {}
     rows, notes = [], []
     for source in (rules, llm, model):
@@ -168,10 +170,16 @@ def _keep(project: Project, result: Evaluation, gold: HeldOutGold, model: ModelS
     project.store.set_fact(EVALUATION_FACT, {**result.to_json(), "basis": basis})
 
 
-def _llm(project: Project, model: ModelSource | None) -> LLMSource | ImportedSource | None:
-    """The LLM to beat. Beside a model it is shown examples of the same gold that the model learned from."""
+def _llm(
+    project: Project, model: ModelSource | None, on_progress: OnProgress
+) -> LLMSource | ImportedSource | None:
+    """The LLM to beat. Beside a model it is shown examples of the same gold that the model learned from.
+
+    Where dev says that these make it worse, it is shown none.
+    """
     if model is not None and why_no_llm(project) is None and project.store.fact(IMPORTED_FACT) is None:
         pin_few_shot(project)
+        choose_form(project, on_progress=on_progress)
     return llm_source(project, purpose="held_out")
 
 
@@ -201,13 +209,16 @@ def _verdict(
     if verdict.p_value is None:
         return verdict
     keep_look(project, plan, share=share, number=model.number, model=model.key, llm=llm.key, gold=gold)
-    return replace(verdict, reason=" ".join([verdict.reason, *_unequal(llm)]))
+    return replace(verdict, reason=" ".join([verdict.reason, *_shown(project, llm)]))
 
 
-def _unequal(llm: LLMSource | ImportedSource) -> list[str]:
-    """What makes the comparison unfair to the LLM, if anything: at most one sentence."""
+def _shown(project: Project, llm: LLMSource | ImportedSource) -> list[str]:
+    """What the LLM was shown of the training gold, where it bears on the verdict: at most one sentence."""
     if isinstance(llm, ImportedSource):
         return ["The LLM's answers were imported, so what examples it was shown is not known."]
+    form = form_of(project, llm)
+    if form is not None:
+        return [form.said]
     if not llm.few_shot:
         return ["The LLM was shown no example of the training gold, so the effort was not equal."]
     return []
@@ -261,7 +272,14 @@ def _row(
         cost=0.0,
         tokens=0,
         human_minutes=minutes,
+        note=_seeds_note(project, source) if isinstance(source, ModelSource) else "",
     )
+
+
+def _seeds_note(project: Project, model: ModelSource) -> str:
+    """How far chance alone moves the model's recipe, where it was trained with several seeds."""
+    seeds = next((record.dev_seeds for record in project.store.rounds() if record.number == model.number), ())
+    return f"its recipe on dev: {headline(project.scheme)} {over_seeds(seeds)}" if len(seeds) > 1 else ""
 
 
 def _speed(project: Project, source: Source, texts: list[str]) -> tuple[float | None, float | None]:

@@ -31,6 +31,8 @@ Purpose = Literal["suggest", "dev", "held_out", "annotate", "compare", "terms"]
 
 _FEW_SHOT_FACT = "llm.few_shot"
 IMPORTED_FACT = "llm.imported"
+BARE_FACT = "llm.bare"
+"""The key of the LLM without examples where examples were found to do it harm: it is then shown none."""
 
 # Settings of [llm] and [llm.model] that change no answer, or stand in the key by what they bring in: the
 # examples, the guidelines.
@@ -228,6 +230,8 @@ def source_of(
 ) -> LLMSource:
     """The LLM of an `[llm]` block; its examples are the project's unless `few_shot` gives others.
 
+    The project's examples are not shown to an LLM that was found to do better without.
+
     Raises:
         LLMError: it cannot be asked (not reachable, not allowed).
         BlindnessError: one of the project's examples is a text to be judged by.
@@ -248,17 +252,23 @@ def source_of(
     files = _files(config, folder)
     if files:
         shaped.append(files)
-    shots = [[row.text, annotation_to_json(row.annotation)] for row in shown if row.annotation is not None]
+    if few_shot is None and shown and project.store.fact(BARE_FACT) == _key(shaped, ()):
+        shown = ()
     return LLMSource(
         project,
         dict(config),
         shown,
-        key=f"llm:{input_hash(dump([shaped, shots]))}",
+        key=_key(shaped, shown),
         name=describe(config, project.scheme, lang=lang, folder=folder),
         guidelines=told,
         purpose=purpose,
         round=_round(project, purpose),
     )
+
+
+def _key(shaped: Sequence[Any], shown: Sequence[Labelled]) -> str:
+    shots = [[row.text, annotation_to_json(row.annotation)] for row in shown if row.annotation is not None]
+    return f"llm:{input_hash(dump([shaped, shots]))}"
 
 
 def _shaping(config: Mapping[str, Any], guidelines: str | None, redaction: str = "") -> dict[str, Any]:

@@ -35,6 +35,9 @@ FEW_ANSWERS = 10
 RECENT = 200
 """Answers that the estimate goes by."""
 
+SAMPLED = 500
+"""Texts still to be labelled by whose length hours are told."""
+
 MEASURED = 20
 """Answers with and without a suggestion below which no saving is claimed."""
 
@@ -353,6 +356,25 @@ def annotator_speed(project: Project, annotator: str | None = None) -> Speed | N
     kept = [t for t in times if annotator in (None, t.annotator)]
     features = np.array([[t.words, t.entities, t.edits] for t in kept]).reshape(-1, 3)
     return fit_speed(features, np.array([t.milliseconds / 1000 for t in kept]))
+
+
+def seconds_ahead(project: Project) -> float | None:
+    """Seconds that one of the texts still to be labelled takes a person; None where no pace is known.
+
+    By the fitted time model, for a text of their mean length on which there is as much to find and to mend as
+    on the recent ones: by the word for spans, by the text for categories. With too few measured answers for
+    the model, or nothing left to ask about: the mean of the people whose pace is known.
+    """
+    speed, words = annotator_speed(project), project.store.words_ahead(limit=SAMPLED)
+    recent = project.store.newest_times(limit=RECENT) if speed is not None and words is not None else ()
+    if speed is None or words is None or not recent:
+        known = [person for person in pace(project).people if person.texts_per_hour]
+        texts = sum(person.texts for person in known)
+        return 60 * sum(person.minutes for person in known) / texts if texts else None
+    read = sum(t.words for t in recent) if project.scheme.has_spans else len(recent)
+    to_come = (words if project.scheme.has_spans else 1) / max(read, 1)
+    entities, edits = (to_come * sum(getattr(t, part) for t in recent) for part in ("entities", "edits"))
+    return float(speed.seconds(np.array([[words, entities, edits]]))[0])
 
 
 _costs: WeakKeyDictionary[Store, tuple[int, Cost | None]] = WeakKeyDictionary()

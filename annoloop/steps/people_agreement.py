@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from itertools import combinations
 from typing import Any
 
@@ -17,6 +18,12 @@ from annoloop.types import Annotation, Answer, Example
 
 USEFUL = 50
 """Texts answered twice from which a figure is of use: 85 % is then known to 10 points each way (95 %)."""
+
+DAYS = 14
+"""On more days than this agreement is told by the week."""
+
+_CLOCK = 10**15
+"""Microseconds since 1970, in 2001: no answer was given before."""
 
 FEW = 20
 """Fewer texts than this are a hint, no measure: no warning is drawn from them."""
@@ -53,9 +60,11 @@ class Confusion:
 class PeopleAgreement:
     """How far those agree who answered the same texts.
 
-    `people` is of all of them, `by_pair` of each two, `by_round` over time (round 0 holds the texts to judge
-    by). `blind` and `llm` are of the same texts, answered by several without a suggestion, and read by the
-    LLM: how people agree with each other there, and the LLM with them; None where there are none.
+    `people` is of all of them, `by_pair` of each two, `by_round` of the texts of a round (round 0 holds the
+    texts to judge by), `by_time` of the days ("2026-11-28"), or of the ISO weeks ("2026-W48") where there are
+    more than 14 days, on which the last of those who read a text answered. `blind` and `llm` are of the same
+    texts, answered by several without a suggestion, and read by the LLM: how people agree with each other
+    there, and the LLM with them; None where there are none.
     `assisted` and `unassisted` are of pool texts that all answered with, or all without a suggestion: people
     who follow suggestions agree more with each other where they see them.
     `asked` texts are asked of several, `waiting` of them still want an answer, `missing` further texts are
@@ -65,6 +74,7 @@ class PeopleAgreement:
     people: Agreement
     by_pair: Mapping[tuple[str, str], Agreement]
     by_round: Mapping[int, Agreement]
+    by_time: Mapping[str, Agreement]
     blind: Agreement | None
     llm: Agreement | None
     llm_name: str | None
@@ -108,6 +118,7 @@ class PeopleAgreement:
             "people": asdict(self.people),
             "by_pair": [{"annotators": list(who), **asdict(of)} for who, of in self.by_pair.items()],
             "by_round": {str(number): asdict(of) for number, of in self.by_round.items()},
+            "by_time": {when: asdict(of) for when, of in self.by_time.items()},
             "blind": asdict(self.blind) if self.blind else None,
             "llm": {"name": self.llm_name, **asdict(self.llm)} if self.llm else None,
             "assisted": asdict(self.assisted),
@@ -142,6 +153,7 @@ def people_agreement(project: Project) -> PeopleAgreement:
         people=people,
         by_pair=_by_pair(project, examples, said),
         by_round=_by_round(project, examples, said, answers),
+        by_time=_by_time(project, examples, said, answers),
         blind=blind,
         llm=llm,
         llm_name=name,
@@ -190,6 +202,26 @@ def _by_round(
         if len(said.get(name, {})) > 1:
             rounds[task.round][name] = said[name]
     return {number: _measured(project, examples, rounds[number]) for number in sorted(rounds)}
+
+
+def _by_time(
+    project: Project, examples: Mapping[str, Example], said: Said, answers: Sequence[Answer]
+) -> Mapping[str, Agreement]:
+    last: dict[str, int] = defaultdict(int)
+    for answer in answers:
+        if not answer.adjudicated:
+            last[answer.input_hash] = max(last[answer.input_hash], answer.seq)
+    # What came in a file is counted by its place, not by the clock.
+    days = {
+        name: datetime.fromtimestamp(last[name] / 1e6, UTC).date()
+        for name, of in said.items()
+        if len(of) > 1 and last[name] >= _CLOCK
+    }
+    weekly = len(set(days.values())) > DAYS
+    times: dict[str, dict[str, Mapping[str, Annotation]]] = defaultdict(dict)
+    for name, day in days.items():
+        times[f"{day:%G-W%V}" if weekly else day.isoformat()][name] = said[name]
+    return {when: _measured(project, examples, times[when]) for when in sorted(times)}
 
 
 def _beside_llm(

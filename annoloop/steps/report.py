@@ -16,6 +16,7 @@ from annoloop.evaluation.gate import EXAMPLE
 from annoloop.evaluation.leaderboard import headline
 from annoloop.evaluation.report import Bars, Block, Facts, Page, Paragraph, Section, Table, render_page
 from annoloop.evaluation.report_charts import Bar, CurveChart, CurvePoint, Level
+from annoloop.evaluation.scores import over_seeds
 from annoloop.project import Project
 from annoloop.steps.evaluate import EVALUATION_FACT, WHEEL_FACT
 from annoloop.steps.llm import IMPORTED_FACT, why_no_llm
@@ -286,6 +287,7 @@ def _provenance(project: Project, judged: Mapping[str, Any]) -> Section:
         ("Recipe", (trained.recipe if trained else None) or "none"),
         ("Gold behind the model", f"{trained.gold_texts:,} pool texts" if trained else "none"),
         ("Seed", str(training.seed)),
+        *_seeds(trained),
         ("Rules", rules.key if rules else "none"),
         ("LLM", _llm(project, judged)),
         ("Held-out texts, hash", basis["held_out_texts"]),
@@ -298,6 +300,12 @@ def _provenance(project: Project, judged: Mapping[str, Any]) -> Section:
     ]
     again = Paragraph("Repeat: annoloop evaluate PROJECT, then annoloop report PROJECT.")
     return Section("Where the figures come from", (Facts(tuple(pairs)), again))
+
+
+def _seeds(trained: Round | None) -> list[tuple[str, str]]:
+    if trained is None or len(trained.dev_seeds) < 2:
+        return []
+    return [("Recipe on dev", over_seeds(trained.dev_seeds))]
 
 
 def _gate_rounds(project: Project) -> str:

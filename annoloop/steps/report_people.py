@@ -90,6 +90,8 @@ def agreement_section(project: Project) -> tuple[Section | None, int]:
     rows += [(" and ".join(who), of) for who, of in found.by_pair.items()]
     if len(found.by_round) > 1:
         rows += [(f"round {n}" if n else "texts to judge by", of) for n, of in found.by_round.items()]
+    if len(found.by_time) > 1:
+        rows += list(found.by_time.items())
     if found.blind is not None and found.llm is not None:
         rows += [("people where the LLM has read", found.blind), (f"{found.llm_name} with people", found.llm)]
     if found.assisted.texts and found.unassisted.texts:

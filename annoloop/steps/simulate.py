@@ -29,6 +29,7 @@ from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.simulated_models import QUICK
 from annoloop.steps.simulated_run import Plan, require_strategy
 from annoloop.steps.simulated_runs import Ground, run_all
+from annoloop.steps.simulated_voters import Voter, recorded
 from annoloop.training.recipe import load_recipe
 from annoloop.types import Example, Gold
 
@@ -49,7 +50,7 @@ class Simulated:
 
     `recipes` compares the recipes under random with the first; empty where there is one. `curves` are by
     recipe, strategy and seed. `batch` counts in `unit`s a round. `warnings` say, line by line, what in the
-    gold files is odd or left out.
+    gold files is odd or left out. `recorded` names those, of rules and LLM, whose answers were kept before.
     """
 
     folder: Path
@@ -62,17 +63,20 @@ class Simulated:
     tables: Mapping[str, tuple[Compared, ...]]
     recipes: tuple[Compared, ...]
     curves: Mapping[str, Mapping[str, Mapping[int, Curve]]]
+    recorded: tuple[Voter, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property
     def about(self) -> str:
-        """What was simulated and how to read it, in two sentences."""
+        """What was simulated and how to read it, in a few sentences."""
+        names = {"rules": "the rules as they are now", "llm": "the LLM's recorded answers"}
+        votes = f" The model's votes are set against {' and '.join(names[one] for one in self.recorded)}."
         seeds = max(row.seeds for rows in self.tables.values() for row in rows)
         return (
             f"Seeds: {seeds}. {self.rounds} rounds of {self.batch:,} {self.unit}, chosen from {self.pool:,} "
             f"texts, judged on {self.test:,}. The expert is simulated from gold; differences are to "
             f"{BASELINE}, paired by seed, with Student's 95 % interval and p by sign flips, corrected "
-            "after Holm."
+            f"after Holm.{votes if self.recorded else ''}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -85,6 +89,7 @@ class Simulated:
             "pool_texts": self.pool,
             "test_texts": self.test,
             "baseline": BASELINE,
+            "recorded": list(self.recorded),
             "recipes": {recipe: [asdict(row) for row in rows] for recipe, rows in self.tables.items()},
             "between_recipes": [asdict(row) for row in self.recipes],
             "curves": [
@@ -128,7 +133,8 @@ def simulate(
     and curves.html are written there at the end. `columns` are those of CSV and TSV.
 
     Raises:
-        AnnoloopError: a strategy that a simulation cannot have; gold that is too little or cannot be read.
+        AnnoloopError: a strategy that a simulation cannot have, or that goes by rules or LLM answers that
+            there are not; gold that is too little or cannot be read.
     """
     strategies = tuple(dict.fromkeys([BASELINE, *strategies]))
     recipes = tuple(dict.fromkeys(recipes))
@@ -139,6 +145,7 @@ def simulate(
             load_recipe(name, project.scheme.kind)
     warnings: list[str] = []
     ground = _ground(project, gold, columns, warnings)
+    ground = replace(ground, said=recorded(project, ground.choosable(), strategies))
     unit = unit or _unit(project)
     texts, rounds = _size(ground.pool_texts(), batch or project.settings.selection.batch, rounds, batch)
     spent = _budget(ground, texts, unit)
@@ -181,6 +188,7 @@ def _told(
         tables=tables,
         recipes=tuple(compare(between, baseline=first, unit=unit)) if len(between) > 1 else (),
         curves=curves,
+        recorded=tuple(sorted(ground.said)),
     )
     _write(told, project.settings.project.name)
     return told

@@ -30,15 +30,14 @@ from annoloop.selection.costs import (
 from annoloop.selection.proxy import Proxy
 from annoloop.selection.registry import NEEDS, default_for, settle, strategy_named
 from annoloop.steps.ask import RANKED_TEXTS
-from annoloop.steps.signals import READ_BY_MODELS, read_by_models
+from annoloop.steps.signals import read_by_models
 from annoloop.steps.simulated_models import Constant, Model, Pipeline, learn
+from annoloop.steps.simulated_voters import VOTERS, Recorded, Voter
 from annoloop.types import Annotation, DevGold, Gold, HeldOutGold, LabelScheme, PoolGold
+from annoloop.voting.combine import Ballot, disagreement
 
 SECONDS_PER_SPAN = 1.0
 """Assumed: to look at a marked span and take it as right."""
-
-UNASKED = tuple(name for name in READ_BY_MODELS if name != "spans")
-"""Signals that a simulation does not have: it asks neither the rules nor an LLM."""
 
 
 class Plan(NamedTuple):
@@ -65,10 +64,12 @@ class Material:
         scheme: LabelScheme,
         lang: str,
         near_duplicate: float,
+        said: Recorded | None = None,
     ) -> None:
         # In the order of the hashes, so that nothing depends on the order of the gold.
         self.pool = tuple(sorted(pool, key=lambda g: g.example.input_hash))
         self.dev, self.test, self.scheme, self.lang = dev, test, scheme, lang
+        self.said: Recorded = said or {}
         texts = [g.example.text for g in self.pool]
         self.hashes = np.asarray([g.example.input_hash for g in self.pool], dtype=str)
         self.texts = np.asarray(texts, dtype=object)
@@ -178,7 +179,7 @@ class _Asked:
 
 
 def by_strategy(standing: Standing) -> list[int]:
-    """What `annoloop loop` would ask with the plan's strategy, rules and LLM apart."""
+    """What `annoloop loop` would ask with the plan's strategy, rules and LLM as far as they are recorded."""
     material, plan = standing.material, standing.plan
     wanted = default_for(material.scheme, plan.strategy)
     rows, costs = standing.open, standing.costs
@@ -201,7 +202,7 @@ def by_strategy(standing: Standing) -> list[int]:
 
 
 def require_strategy(name: str, scheme: LabelScheme) -> None:
-    """Raise where a strategy does not exist, or goes by what a simulation does not have.
+    """Raise where a strategy does not exist, or is for the other kind of question.
 
     Raises:
         AnnoloopError: so.
@@ -209,12 +210,6 @@ def require_strategy(name: str, scheme: LabelScheme) -> None:
     wanted = default_for(scheme, name)
     for one in wanted:
         strategy_named(one)
-    missing = [signal for signal in NEEDS.get(wanted[-1], ()) if signal in UNASKED]
-    if missing:
-        raise AnnoloopError(
-            f"the strategy {name!r} goes by what rules or an LLM say, which a simulation does not ask",
-            hint="leave it out of --strategies",
-        )
     if scheme.has_spans and "probabilities" in NEEDS.get(wanted[-1], ()):
         raise AnnoloopError(
             f"the strategy {name!r} is for categories, the project's kind is {scheme.kind}",
@@ -238,6 +233,8 @@ def _candidates(standing: Standing, rows: IndexArray, wanted: Sequence[str]) -> 
         found["probabilities"] = None if everything is None else everything[rows]
     if "spans" in needed and isinstance(model, Pipeline) and material.scheme.has_spans:
         found["spans"] = model.spans(material.texts[rows].tolist())
+    for signal in needed & VOTERS.keys():
+        found[signal] = _apart(standing, rows, VOTERS[signal])
     return Candidates(
         len(rows),
         exclusive=material.scheme.is_exclusive,
@@ -246,6 +243,24 @@ def _candidates(standing: Standing, rows: IndexArray, wanted: Sequence[str]) -> 
         tokens=material.tokens[rows],
         **found,
     )
+
+
+def _apart(standing: Standing, rows: IndexArray, voters: Sequence[Voter]) -> FloatArray | None:
+    """(rows,): how far the voters that are recorded and the model differ, NaN where fewer than two vote."""
+    material, model = standing.material, standing.model
+    examples = [material.pool[row].example for row in rows]
+    said: list[Sequence[Annotation | None]] = [
+        [material.said[voter].get(eg.input_hash) for eg in examples]
+        for voter in voters
+        if voter in material.said
+    ]
+    if model is not None and not isinstance(model, Constant):
+        said.append(model.annotations([eg.text for eg in examples]))
+    if len(said) < 2:
+        return None
+    ballots = (Ballot(eg, votes) for eg, votes in zip(examples, zip(*said, strict=True), strict=True))
+    apart = (disagreement(ballot, material.scheme) for ballot in ballots)
+    return np.asarray([np.nan if value is None else value for value in apart], dtype=np.float64)
 
 
 def _costs(material: Material, plan: Plan, rows: IndexArray) -> tuple[float, FloatArray | None]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import entry_points, version
 from inspect import getsourcefile
@@ -26,6 +26,7 @@ from annoloop.errors import TrainingError
 from annoloop.evaluation.learning_curves import Curve, LearningPoint
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.simulated_run import Choose, Material, Plan, run
+from annoloop.steps.simulated_voters import Recorded, voters_of
 from annoloop.training.recipe import is_own
 from annoloop.types import STRATEGY_GROUP, DevGold, Example, Gold, HeldOutGold, LabelScheme, PoolGold, Split
 
@@ -39,7 +40,8 @@ class Ground:
     """The gold of a simulation. `shares` None: the splits are those of the gold.
 
     Else (held out, dev) are drawn anew for each seed, near-duplicates on one side: all strategies of a seed
-    learn from the same pool and are judged on the same texts.
+    learn from the same pool and are judged on the same texts. `said` is what rules and LLM say of the texts
+    that may be chosen.
     """
 
     gold: tuple[Gold, ...]
@@ -47,6 +49,7 @@ class Ground:
     lang: str
     near_duplicate: float
     shares: tuple[float, float] | None = None
+    said: Recorded = field(default_factory=dict)
 
     def material(self, seed: int) -> Material:
         """The parts of a seed."""
@@ -62,7 +65,13 @@ class Ground:
             scheme=self.scheme,
             lang=self.lang,
             near_duplicate=self.near_duplicate,
+            said=self.said,
         )
+
+    def choosable(self) -> list[Example]:
+        """The texts that may be chosen in some seed, as texts of a pool."""
+        kept = (g.example for g in self.gold if self.shares or g.example.split == "pool")
+        return [Example(eg.input_hash, eg.text) for eg in kept]
 
     def pool_texts(self) -> int:
         """About how many texts there are to choose from."""
@@ -132,10 +141,18 @@ def fingerprints(ground: Ground, plans: Sequence[Plan], choosers: Mapping[str, C
     common = _digest(json.dumps(shared, ensure_ascii=True).encode())
     return {
         plan: _digest(
-            json.dumps([common, plan, _recipe(plan.recipe), _origin(plan.strategy, choosers)]).encode()
+            json.dumps(
+                [common, plan, _recipe(plan.recipe), _origin(plan.strategy, choosers), _votes(ground, plan)]
+            ).encode()
         )
         for plan in plans
     }
+
+
+def _votes(ground: Ground, plan: Plan) -> list[str]:
+    """What of the recorded votes shapes a run."""
+    said = (ground.said.get(voter, {}) for voter in voters_of(plan.strategy, ground.scheme))
+    return [_digest(repr(sorted(votes.items())).encode()) for votes in said]
 
 
 def _line(gold: Gold, *, with_split: bool) -> list[object]:

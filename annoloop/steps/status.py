@@ -57,6 +57,7 @@ def status(project: Project) -> Status:
             "gold_texts": record.gold_texts,
             "score": record.held_out.score if record.held_out else None,
             "dev_score": record.dev.score if record.dev else None,
+            "dev_seeds": record.dev_seeds,
             "recipe": record.recipe,
             "model": record.model,
         }

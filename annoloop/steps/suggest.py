@@ -9,6 +9,7 @@ from annoloop.evaluation.gate import RulesVerdict, rules_suffice
 from annoloop.evaluation.scores import score
 from annoloop.project import Project
 from annoloop.steps.llm import ImportedSource, LLMSource, llm_source
+from annoloop.steps.llm_form import form_of
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.reasons import LONGEST, honest_score, is_doubtful, language_of, of_llm, unplaced_of
 from annoloop.steps.sources import (
@@ -118,5 +119,9 @@ def doubtful(project: Project, source: Source, examples: Sequence[Example]) -> s
 
 def _suggesting_llm(project: Project) -> LLMSource | None:
     source = llm_source(project)
-    # Without examples small models answer nothing useful, and imported answers know only their own texts.
-    return source if isinstance(source, LLMSource) and source.few_shot else None
+    # Imported answers know only their own texts. Without examples small models answer nothing useful, unless
+    # dev said otherwise.
+    if not isinstance(source, LLMSource):
+        return None
+    form = form_of(project, source)
+    return source if source.few_shot or (form is not None and not form.shown) else None

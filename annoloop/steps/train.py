@@ -115,6 +115,7 @@ def train_round(project: Project, number: int, *, on_progress: OnProgress = sile
         fingerprint=name,
         joined=joining.how if joining else None,
         held_out=None,
+        dev_seeds=(),
     )
     said = {name: prediction.annotation for name, prediction in trained.dev_said.items()}
     record = replace(record, dev=score(project.scheme, list(dev), said, seed=settings.seed))
@@ -129,7 +130,8 @@ def train_round(project: Project, number: int, *, on_progress: OnProgress = sile
 def search(project: Project, *, minutes: float, on_progress: OnProgress = silent) -> Found:
     """Look for a better recipe for so many minutes; from then on `train` uses what was found.
 
-    What was tried is kept in the models' folder: a run that was stopped goes on from there.
+    Where too little was compared to decide, `train` goes on with what it used before. What was tried is kept
+    in the models' folder: a run that was stopped goes on from there.
 
     Raises:
         TrainingError: there is too little gold to learn from or to choose by, or the settings name recipes.
@@ -155,12 +157,29 @@ def search(project: Project, *, minutes: float, on_progress: OnProgress = silent
         patterns=_patterns(rules_source(project)),
         on_progress=on_progress,
     )
-    project.store.set_fact(SEARCHED_FACT, found.recipe)
+    if found.decided:
+        project.store.set_fact(SEARCHED_FACT, found.recipe)
     return found
 
 
 def _patterns(rules: RulesSource | None) -> Sequence[Mapping[str, Any]] | None:
     return (rules.rules.token_patterns() or None) if rules else None
+
+
+def train_seeds(project: Project, record: Round, *, seeds: int, on_progress: OnProgress = silent) -> Round:
+    """Train a trained round's recipe with so many seeds, and keep their scores on dev with the round.
+
+    Nothing to do where so many are kept. Undefined scores are left out.
+
+    Raises:
+        TrainingError: there is too little gold to learn from or to choose by.
+    """
+    if record.recipe is None or len(record.dev_seeds) >= seeds:
+        return record
+    made = dev_scores(project, record.recipe, seeds=seeds, on_progress=on_progress)
+    record = replace(record, dev_seeds=tuple(score for score in made if score is not None))
+    project.store.save_round(record)
+    return record
 
 
 def dev_scores(

@@ -15,7 +15,7 @@ from annoloop.evaluation.leaderboard import headline
 from annoloop.evaluation.scores import score
 from annoloop.project import Project
 from annoloop.steps.compare import compare
-from annoloop.steps.pace import pace
+from annoloop.steps.pace import pace, seconds_ahead
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import rules_source
 from annoloop.steps.train import fingerprint, recipes_of, require_gold
@@ -260,7 +260,7 @@ def _curve(
         round_texts=project.settings.selection.batch,
         # Both models err on the same texts: of their difference this is an upper guess.
         standard_error=None if low is None or high is None else (high - low) / (2 * 1.96),
-        seconds_a_text=_seconds_a_text(project),
+        seconds_a_text=seconds_ahead(project),
     )
     return TrainCurve(kept["recipe"], headline(project.scheme), points, found, advice, name, scores, current)
 
@@ -271,13 +271,6 @@ def _aim(project: Project) -> tuple[str, float]:
         if approach.approach == "llm" and value is not None:
             return approach.name, value
     return "the setting [rules] target", project.settings.rules.target
-
-
-def _seconds_a_text(project: Project) -> float | None:
-    """Of the people whose pace is known, over all their texts."""
-    known = [person for person in pace(project).people if person.texts_per_hour]
-    texts = sum(person.texts for person in known)
-    return 60 * sum(person.minutes for person in known) / texts if texts else None
 
 
 def _to_json(scores: Scores) -> dict[str, Any]:

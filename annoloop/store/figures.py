@@ -21,6 +21,9 @@ TICK = 100
 SEARCHED = 5
 """How many answers are looked through for each one wanted."""
 
+_WORDS = func.length(examples.c.text) - func.length(func.replace(examples.c.text, " ", "")) + 1
+"""Words of a text, counted by the blanks between them."""
+
 DAY = 86_400_000_000
 """Microseconds in a day: `seq` counts microseconds."""
 
@@ -80,16 +83,15 @@ class FigureTables(Database):
     ) -> tuple[Timed, ...]:
         """Recent answers of people in force, newest first; only blind or only assisted ones if asked.
 
-        Recent means among the newest `SEARCHED` times `limit`. Words are counted by the blanks between them.
+        Recent means among the newest `SEARCHED` times `limit`.
         """
         newest = select(answers.c.position).order_by(answers.c.position.desc())
         oldest = newest.offset(SEARCHED * limit).limit(1).scalar_subquery()
-        blanks = func.length(examples.c.text) - func.length(func.replace(examples.c.text, " ", ""))
         query = (
             select(
                 answers.c.annotator,
                 answers.c.milliseconds,
-                (blanks + 1).label("words"),
+                _WORDS.label("words"),
                 answers.c.blind,
                 answers.c.input_hash,
                 answers.c.annotation,
@@ -115,6 +117,23 @@ class FigureTables(Database):
             query = query.where(answers.c.blind.is_(blind))
         with self.reading() as connection:
             return tuple(_timed(row) for row in connection.execute(query))
+
+    def words_ahead(self, *, limit: int) -> float | None:
+        """Mean words of the pool texts without a question or an answer; None where there is none.
+
+        Of the first `limit` by their hashes, which are as good as chance.
+        """
+        asked = select(tasks.c.task_hash).where(tasks.c.input_hash == examples.c.input_hash).exists()
+        said = select(in_force.c.answer_id).where(
+            in_force.c.input_hash == examples.c.input_hash, in_force.c.retracted.is_(False)
+        )
+        waiting = select(_WORDS.label("words")).where(
+            examples.c.split == "pool", examples.c.excluded.is_(None), ~asked, ~said.exists()
+        )
+        counted = waiting.order_by(examples.c.input_hash).limit(limit).subquery()
+        with self.reading() as connection:
+            mean = connection.execute(select(func.avg(counted.c.words))).scalar()
+        return None if mean is None else float(mean)
 
     def answers_wanted(self) -> Mapping[int, int]:
         """How many answers the open tasks still want, by round, in the order of asking."""

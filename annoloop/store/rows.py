@@ -133,6 +133,7 @@ def round_from_json(cell: str) -> Round:
     """The inverse of `round_to_json`."""
     value = json.loads(cell)
     value["tasks"] = tuple(value["tasks"])
+    value["dev_seeds"] = tuple(value.get("dev_seeds", ()))
     value["dev"] = scores_from_json(value["dev"])
     value["held_out"] = scores_from_json(value["held_out"])
     return Round(**value)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from annoloop.errors import TrainingError
@@ -18,6 +19,9 @@ from annoloop.types import DevGold, Kind, LabelScheme, PoolGold
 
 SHARES = (0.25, 0.5, 1.0)
 """Of the gold, in the rungs of successive halving (Jamieson and Talwalkar 2016)."""
+
+ENOUGH = 0.5
+"""The least share of the gold on which another recipe must be ahead of the default to take its place."""
 
 _SPANS = ("", ":dropout=0.3", ":width=96", ":learn_rate=0.001", ":depth=4")
 _LINEAR = ("", ":cased=false", ":penalty=0.03", ":penalty=0.3", ":balanced=false", ":min_texts=1")
@@ -36,11 +40,58 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a search came to: the best recipe, all that was tried, and whether nothing is left to try."""
+    """What a search came to: all that was tried, and the best recipe of those that can be compared.
+
+    `default` is what the others must beat. Compared are the recipes that were tried on the largest share of
+    the gold on which the default was tried. Where that share is less than half, or the default was alone on
+    it, `decided` is False and `recipe` the default. `seconds_left` estimates what is left to try, 0 where
+    nothing is.
+    """
 
     recipe: str
+    default: str
     tried: tuple[Tried, ...]
-    finished: bool
+    decided: bool
+    seconds_left: float = 0.0
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to try."""
+        return not self.seconds_left
+
+    @property
+    def said(self) -> str:
+        """The outcome in one line: what was adopted, or what was seen, and how long the rest would take."""
+        if self.decided:
+            share = max(one.share for one in self.tried if one.recipe == self.default)
+            line = f"best recipe: {self.recipe}, on {share:.0%} of the gold"
+        else:
+            line = f"no recipe adopted: {_seen(self.default, self.tried)}"
+        if self.finished:
+            return line
+        minutes = max(1, round(self.seconds_left / 60))
+        return f"{line}; about {minutes} min more try the rest: the same command goes on"
+
+
+def _seen(default: str, tried: Sequence[Tried]) -> str:
+    """How the default stands beside others where both were tried, the largest share first."""
+    for share in sorted({one.share for one in tried}, reverse=True):
+        rung = [one for one in tried if one.share == share]
+        own = next((one for one in rung if one.recipe == default), None)
+        if own is None or len(rung) == 1:
+            continue
+        best = _ranked(rung)[0]
+        where = f"on {share:.0%} of the gold"
+        if best is own:
+            return f"{default} is ahead of {len(rung) - 1} others {where}"
+        why = "too little to go by" if share < ENOUGH else "but was not tried on more"
+        return f"{best.recipe} is ahead of {default} {where}, {why}"
+    return f"{default} was tried alone"
+
+
+def _ranked(rung: Sequence[Tried]) -> list[Tried]:
+    """The best on dev first; of equals the one that was tried first."""
+    return sorted(rung, key=lambda one: -1.0 if one.dev_score is None else one.dev_score, reverse=True)
 
 
 def candidates(kind: Kind, *, patterns: bool) -> tuple[str, ...]:
@@ -67,39 +118,53 @@ def search(
     on_progress: OnProgress | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Found:
-    """Try recipes for so many minutes; the best on dev after the largest share of the gold is found.
+    """Try recipes for so many minutes; the best of those that were compared on enough gold is found.
 
     Every rung halves the recipes, except that the default always goes on: it is what the best must beat.
     The one that is running when the time is over is finished. What was tried is appended to the file `log`
     at once and not tried again with the same gold, dev and seed: a run that was stopped goes on from there.
+    Progress is told in seconds of this run, up to an estimate of its end.
 
     Raises:
         TrainingError: nothing to learn from, or no recipe works.
     """
-    ladder = _Ladder(gold, dev, scheme, lang, seed, log, patterns, on_progress)
+    ladder = _Ladder(gold, dev, scheme, lang, seed, log, patterns, on_progress, 60 * minutes)
     end = clock() + 60 * minutes
     left = list(candidates(scheme.kind, patterns=patterns is not None))
-    default, best, finished = left[0], left[0], True
+    default, seconds_left = left[0], 0.0
     for share in SHARES:
+        ladder.rung = (share, left)
         done: list[Tried] = []
         for recipe in left:
             # Of what is known already none is left out, and the first is always tried.
             if ladder.tried and clock() >= end and not ladder.knows(recipe, share):
-                finished = False
+                seconds_left = ladder.seconds_left()
                 break
             if (tried := ladder.climb(recipe, share)) is not None:
                 done.append(tried)
-        ranked = sorted(done, key=lambda one: -1.0 if one.dev_score is None else one.dev_score, reverse=True)
-        # A rung that only the default has reached compares nothing.
-        if len(ranked) > 1 or share == SHARES[0]:
-            best = ranked[0].recipe if ranked else best
-        if not finished:
+        if seconds_left:
             break
-        kept = [one.recipe for one in ranked[: max((len(left) + 1) // 2, 2)]]
-        left = [default, *(recipe for recipe in kept if recipe != default)]
+        if done:
+            kept = [one.recipe for one in _ranked(done)[: _kept(len(left))]]
+            left = [default, *(recipe for recipe in kept if recipe != default)]
     if not ladder.tried:
         raise TrainingError("no recipe works with this gold", hint="see annoloop train without --search")
-    return Found(best, tuple(ladder.tried), finished)
+    best, decided = _best(default, ladder.tried)
+    return Found(best, default, tuple(ladder.tried), decided, seconds_left)
+
+
+def _kept(tried: int) -> int:
+    """How many recipes of a rung go on to the next."""
+    return max((tried + 1) // 2, 2)
+
+
+def _best(default: str, tried: Sequence[Tried]) -> tuple[str, bool]:
+    """The best recipe where the default got furthest, and whether that is enough to go by."""
+    share = max((one.share for one in tried if one.recipe == default), default=0.0)
+    rung = [one for one in tried if one.share == share]
+    if share < ENOUGH or len(rung) < 2:
+        return default, False
+    return _ranked(rung)[0].recipe, True
 
 
 class _Ladder:
@@ -115,11 +180,14 @@ class _Ladder:
         log: Path,
         patterns: Sequence[Mapping[str, Any]] | None,
         on_progress: OnProgress | None,
+        budget: float,
     ) -> None:
         # By hash: a share is drawn by chance, and the same for every order of the gold.
         self.gold = sorted(gold, key=lambda item: item.example.input_hash)
         self.dev, self.scheme, self.lang, self.seed = dev, scheme, lang, seed
         self.log, self.patterns, self.on_progress = log, patterns, on_progress
+        self.budget, self.started = budget, time.perf_counter()
+        self.rung: tuple[float, Sequence[str]] = (SHARES[0], ())
         self.tried: list[Tried] = []
         self.name = self._name()
         self.known = self._read()
@@ -174,7 +242,7 @@ class _Ladder:
                     out=Path(out) / "model",
                     recipes=[recipe],
                     patterns=self.patterns,
-                    on_progress=self._say(share),
+                    on_progress=self._say(recipe, share),
                 ).dev_score
             except TrainingError:
                 if share == SHARES[-1]:
@@ -189,8 +257,40 @@ class _Ladder:
             file.write("\n" * broken + json.dumps(row) + "\n")
         return None if failed else tried
 
-    def _say(self, share: float) -> OnProgress | None:
+    def seconds_left(self) -> float:
+        """Estimate for all that is still to be tried.
+
+        A recipe takes as long as on the largest share that it was tried on, by the size of the shares; one
+        that was not tried yet takes as long as the mean of the others.
+        """
+        share, recipes = self.rung
+        whole = {one.recipe: one.seconds / one.share for one in self.tried}
+        if not whole:
+            return 0.0
+        mean = fmean(whole.values())
+        takes = {recipe: whole.get(recipe, mean) for recipe in recipes}
+        seconds = share * sum(takes[recipe] for recipe in recipes if not self.knows(recipe, share))
+        count = len(recipes)
+        for later in SHARES[SHARES.index(share) + 1 :]:
+            count = _kept(count)
+            seconds += later * count * fmean(takes.values())
+        # What takes no time at all is still to be tried.
+        return max(seconds, 0.1)
+
+    def _say(self, recipe: str, share: float) -> OnProgress | None:
         tell = self.on_progress
         if tell is None:
             return None
-        return lambda what, done, total: tell(f"{what} on {share:.0%} of the gold", done, total)
+        begun, left = time.perf_counter(), self.seconds_left()
+
+        def say(what: str, _done: int, _total: int) -> None:
+            now = time.perf_counter()
+            done = now - self.started
+            rest = max(left - (now - begun), 1.0)
+            score = what.rpartition(": ")[2].rpartition(", ")[0]
+            line = f"searching: {recipe} on {share:.0%} of the gold{', ' * bool(score)}{score}"
+            if left:
+                line += f", all within about {max(1, round((done + rest) / 60))} min"
+            tell(line, round(done), round(max(min(self.budget, done + rest), done + 1)) if left else 0)
+
+        return say
