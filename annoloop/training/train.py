@@ -25,6 +25,7 @@ from annoloop.training.recipe import (
     is_own,
     load_recipe,
     measure,
+    require_encoders,
     score_name,
 )
 from annoloop.types import DevGold, Gold, GoldSet, LabelScheme, PoolGold
@@ -217,8 +218,11 @@ class _Run:
                 )
             write_patterns(patterns, self.making / "patterns.json", lang)
             self.config["paths"]["patterns"] = "patterns.json"
-        if any(block.get("factory") == LINEAR_FACTORY for block in self.config["components"].values()):
-            shutil.copy(LINEAR_CODE, self.making)
+        for block in self.config["components"].values():
+            if block.get("factory") == LINEAR_FACTORY:
+                require_encoders(self.name, block)
+                for code in LINEAR_CODE:
+                    shutil.copy(code, self.making)
         self.config.to_disk(self.making / "config.cfg")
 
     def train(self, on_step: Callable[[int, float | None], None]) -> None:
