@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from annoloop.corpus.spacy_io import SPANS_KEY, from_doc
 from annoloop.errors import TrainingError
+from annoloop.training.transformer import EXTRA, TRANSFORMER_FACTORY, has_extra
 from annoloop.types import Annotation, LabelScheme
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def load_model(path: Path | str) -> Language:
     """Load a pipeline that `train` made, or an installed package by name.
 
     Raises:
-        TrainingError: there is no pipeline of this name or in this folder.
+        TrainingError: there is no pipeline of this name or in this folder, or it needs an extra.
     """
     import spacy
 
@@ -59,6 +60,10 @@ def load_model(path: Path | str) -> Language:
         raise TrainingError(
             f"no trained pipeline at {path}", hint="train one: annoloop train PROJECT"
         ) from error
+    except ValueError as error:
+        if TRANSFORMER_FACTORY not in str(error) or has_extra():
+            raise
+        raise TrainingError(f"the pipeline at {path} needs the extra transformers", hint=EXTRA) from error
 
 
 def _register_code(folder: Path) -> None:
