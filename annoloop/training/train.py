@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import shutil
+import sys
 import tempfile
 import time
 import warnings
@@ -337,7 +338,8 @@ def _own_randomness() -> Iterator[None]:
     """Give the caller's global generators back as they were: spaCy seeds and uses them."""
     import numpy as np
 
-    python, numpy = random.getstate(), np.random.get_state()
+    python, numpy, torch = random.getstate(), np.random.get_state(), sys.modules.get("torch")
+    drawn = torch.get_rng_state() if torch else None
     try:
         with warnings.catch_warnings():
             # spaCy's word on spans off token borders; what becomes of them is said where texts are read.
@@ -346,6 +348,8 @@ def _own_randomness() -> Iterator[None]:
     finally:
         random.setstate(python)
         np.random.set_state(numpy)
+        if torch:
+            torch.set_rng_state(drawn)
 
 
 def _replace(made: Path, out: Path) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
+import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +27,8 @@ _NO_WEIGHTS = (
 )
 _LISTENER = "spacy-curated-transformers.LastTransformerLayerListener.v1"
 _PIECES, _WEIGHTS = "pieces.txt", "weights.pt"
+_CODE = "code"
+"""A folder: what only the training needs does not go into packages, as code beside the config does."""
 _PASSES = 6
 _WARMUP = 0.1
 
@@ -65,10 +70,14 @@ def fit_transformer(config: dict[str, Any], making: Path, folder: Path | None, s
     """
     if not has_extra():
         raise TrainingError("a transformer recipe needs the extra transformers", hint=EXTRA)
-    _take_loss_of_one_element()
+    with no_word_on_scripts():
+        from annoloop.training import two_rates
+
     bert = read_bert(_located(folder))
     _write_weights(bert, making / _WEIGHTS)
     (making / _PIECES).write_text("\n".join(bert.pieces), encoding="utf8", newline="")
+    (making / _CODE).mkdir()
+    shutil.copy(two_rates.__file__, making / _CODE)
     config["paths"].update(pieces=_PIECES, weights=_WEIGHTS)
     for component in config["components"].values():
         _fit_component(component, bert)
@@ -82,14 +91,12 @@ def has_extra() -> bool:
     return all(find_spec(package) for package in ("spacy_curated_transformers", "safetensors", "torch"))
 
 
-def _take_loss_of_one_element() -> None:
-    """Let spacy-curated-transformers 0.3 train with NumPy from 2.4 on, where `float` refuses its loss.
-
-    It keeps the loss as an array of one element. The name `float` is set in its module alone.
-    """
-    from spacy_curated_transformers.pipeline import transformer
-
-    transformer.float = lambda value: value.item() if hasattr(value, "item") else float(value)
+@contextmanager
+def no_word_on_scripts() -> Iterator[None]:
+    """Keep back what PyTorch says of how curated-transformers compiles, which no user can change."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"`torch\.jit\.script`", category=FutureWarning)
+        yield
 
 
 def _located(folder: Path | None) -> Folder:
@@ -228,26 +235,31 @@ def _tensors(folder: Folder) -> dict[str, Any]:
 
 
 def _fit_component(component: dict[str, Any], bert: Bert) -> None:
-    model = component["model"]
     if component["factory"] == TRANSFORMER_FACTORY:
-        model.update(bert.sizes)
-    elif model.get("tok2vec", {}).get("@architectures") == _LISTENER:
-        model["tok2vec"]["width"] = bert.sizes["hidden_width"]
+        component["model"].update(bert.sizes)
+    else:
+        _widen_listeners(component["model"], bert.sizes["hidden_width"])
+
+
+def _widen_listeners(block: dict[str, Any], width: int) -> None:
+    if block.get("@architectures") == _LISTENER:
+        block["width"] = width
+    for inner in block.values():
+        if isinstance(inner, dict):
+            _widen_listeners(inner, width)
 
 
 def steps(size: GoldSize, training: Mapping[str, Any]) -> dict[str, Any]:
-    """Six passes over the gold, at least 60 steps, in at most ten evaluations; the rate rises and falls.
+    """Six passes over the gold, at least 100 steps, in at most ten evaluations; the rate rises, then falls.
 
-    Three to six passes are common for BERTs; with little gold more are needed, as Mosbach et al. (2021) show.
+    With little gold BERTs need more than the usual three passes (Mosbach, Andriushchenko and Klakow 2021).
     """
     batch = max(int(training["batcher"]["size"]), size.words // size.texts)
-    number = min(max(_PASSES * size.words // batch, 60), int(training["max_steps"]))
+    number = min(max(_PASSES * size.words // batch, 100), int(training["max_steps"]))
     optimizer = training["optimizer"]
     rate = {**optimizer["learn_rate"], "total_steps": number, "warmup_steps": max(int(_WARMUP * number), 1)}
-    every = max(number // 10, 10)
     return {
         "max_steps": number,
-        "eval_frequency": every,
-        "patience": 0,
+        "eval_frequency": max(number // 9, 10),
         "optimizer": {**optimizer, "learn_rate": rate},
     }
