@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from annoloop.corpus.spacy_io import SPANS_KEY, from_doc
 from annoloop.errors import TrainingError
-from annoloop.training.transformer import EXTRA, TRANSFORMER_FACTORY, has_extra, no_word_on_scripts
+from annoloop.training.transformer import EXTRA, TRANSFORMER_FACTORY, has_extra
 from annoloop.types import Annotation, LabelScheme
 
 if TYPE_CHECKING:
@@ -55,8 +55,7 @@ def load_model(path: Path | str) -> Language:
 
     _register_code(Path(path) / MAKING)
     try:
-        with no_word_on_scripts():
-            return spacy.load(path)
+        return spacy.load(path)
     except OSError as error:
         raise TrainingError(
             f"no trained pipeline at {path}", hint="train one: annoloop train PROJECT"

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -70,8 +68,7 @@ def fit_transformer(config: dict[str, Any], making: Path, folder: Path | None, s
     """
     if not has_extra():
         raise TrainingError("a transformer recipe needs the extra transformers", hint=EXTRA)
-    with no_word_on_scripts():
-        from annoloop.training import two_rates
+    from annoloop.training import two_rates
 
     bert = read_bert(_located(folder))
     _write_weights(bert, making / _WEIGHTS)
@@ -89,14 +86,6 @@ def fit_transformer(config: dict[str, Any], making: Path, folder: Path | None, s
 def has_extra() -> bool:
     """Whether the packages of the extra transformers are installed."""
     return all(find_spec(package) for package in ("spacy_curated_transformers", "safetensors", "torch"))
-
-
-@contextmanager
-def no_word_on_scripts() -> Iterator[None]:
-    """Keep back what PyTorch says of how curated-transformers compiles, which no user can change."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r"`torch\.jit\.script`", category=FutureWarning)
-        yield
 
 
 def _located(folder: Path | None) -> Folder:
