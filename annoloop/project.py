@@ -105,6 +105,12 @@ class Project:
         return self.folder / "features"
 
     @property
+    def transformer(self) -> Path | None:
+        """The folder of the BERT that transformer recipes start from; None: an installed package has it."""
+        named = self.settings.training.transformer
+        return self.folder / named if named else None
+
+    @property
     def patterns(self) -> Path:
         """The file of the rules; it need not exist."""
         return self.folder / self.settings.rules.patterns

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 
 import typer
 
@@ -68,6 +69,8 @@ def main() -> None:
     if threading.current_thread() is threading.main_thread():
         # A service manager's way to say Ctrl+C: answers that are paid for are kept first.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # PyTorch's word on how curated-transformers compiles: no user of the extra can change that.
+    warnings.filterwarnings("ignore", message=r"`torch\.jit\.script`", category=FutureWarning)
     try:
         try:
             app(arguments, standalone_mode=True)

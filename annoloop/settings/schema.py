@@ -190,6 +190,7 @@ class TrainingSection(Section):
     """What is trained."""
 
     recipes: tuple[str, ...] = Field(min_length=1)
+    transformer: str | None = Field(min_length=1)
     seed: int = Field(ge=0)
 
 

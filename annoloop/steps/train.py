@@ -43,6 +43,8 @@ def fingerprint(project: Project, pool: PoolGold, dev: DevGold) -> str:
         "patterns": [rules.rules.version, project.settings.rules.join] if rules else "",
         "spacy": version("spacy"),
     }
+    if settings.transformer:
+        shaped["transformer"] = settings.transformer
     encoded = json.dumps(shaped, sort_keys=True, ensure_ascii=True).encode()
     return hashlib.blake2b(encoded, digest_size=8).hexdigest()
 
@@ -106,6 +108,7 @@ def train_round(project: Project, number: int, *, on_progress: OnProgress = sile
         out=project.models / f"round-{number}",
         recipes=recipes_of(project),
         patterns=_patterns(rules),
+        transformer=project.transformer,
         with_dev=True,
         finish=joining,
         on_progress=on_progress,
@@ -210,6 +213,7 @@ def dev_scores(
                 out=Path(out) / "model",
                 recipes=[recipe],
                 patterns=patterns,
+                transformer=project.transformer,
                 on_progress=on_progress,
             )
         made.append(trained.dev_score)

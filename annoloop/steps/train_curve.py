@@ -210,6 +210,7 @@ class _Runs:
             out=out,
             recipes=[recipe] if recipe else recipes_of(self.project),
             patterns=self.patterns,
+            transformer=self.project.transformer,
             on_progress=told,
         )
         if recipe is None:

@@ -16,11 +16,23 @@ if TYPE_CHECKING:
 PIECE = 400
 """Tokens: longer texts are cut for the training of spans."""
 
+BEGINNING = 256
+"""Tokens: of longer texts a transformer learns the category from their beginning alone."""
+
 
 def write_gold(
-    items: Sequence[Gold], path: Path, scheme: LabelScheme, lang: str, *, piece: int | None
+    items: Sequence[Gold],
+    path: Path,
+    scheme: LabelScheme,
+    lang: str,
+    *,
+    piece: int | None,
+    beginning: int | None = None,
 ) -> list[Doc]:
-    """Write gold as reference docs, spans' texts cut into pieces of so many tokens; returns the docs."""
+    """Write gold as reference docs; returns the docs.
+
+    Texts with spans are cut into pieces of so many tokens, and of others is kept no more than the beginning.
+    """
     import spacy
     from spacy.tokens import DocBin
 
@@ -29,7 +41,10 @@ def write_gold(
     docs = []
     for gold in items:
         whole = (gold.example.text, gold.annotation)
-        parts = _pieces(nlp, *whole, size=piece) if piece and scheme.has_spans else [whole]
+        if scheme.has_spans:
+            parts = _pieces(nlp, *whole, size=piece) if piece else [whole]
+        else:
+            parts = [(nlp.make_doc(whole[0])[:beginning].text, whole[1])] if beginning else [whole]
         docs += [to_doc(nlp, text, annotation, scheme) for text, annotation in parts]
     DocBin(docs=docs).to_disk(path)
     return docs

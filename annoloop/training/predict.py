@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from annoloop.corpus.spacy_io import SPANS_KEY, from_doc
 from annoloop.errors import TrainingError
 from annoloop.training.recipe import ENCODER_HINTS
+from annoloop.training.transformer import EXTRA, TRANSFORMER_FACTORY, has_extra
 from annoloop.types import Annotation, LabelScheme
 
 if TYPE_CHECKING:
@@ -66,6 +67,10 @@ def load_model(path: Path | str) -> Language:
         raise TrainingError(
             f"{path}: {error}", hint=f"{ENCODER_HINTS[error.name]}, or train again: annoloop train PROJECT"
         ) from error
+    except ValueError as error:
+        if TRANSFORMER_FACTORY not in str(error) or has_extra():
+            raise
+        raise TrainingError(f"the pipeline at {path} needs the extra transformers", hint=EXTRA) from error
 
 
 def _register_code(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import shutil
+import sys
 import tempfile
 import time
 import warnings
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from annoloop.errors import TrainingError
-from annoloop.training.gold_files import PIECE, write_gold, write_patterns
+from annoloop.training.gold_files import BEGINNING, PIECE, write_gold, write_patterns
 from annoloop.training.predict import MAKING, Prediction, predict
 from annoloop.training.recipe import (
     LINEAR_CODE,
@@ -28,6 +29,7 @@ from annoloop.training.recipe import (
     require_encoders,
     score_name,
 )
+from annoloop.training.transformer import fit_transformer, starts_from_transformer
 from annoloop.types import DevGold, Gold, GoldSet, LabelScheme, PoolGold
 
 if TYPE_CHECKING:
@@ -75,6 +77,7 @@ def train(
     out: Path,
     recipes: Sequence[str] | None = None,
     patterns: Sequence[Mapping[str, Any]] | None = None,
+    transformer: Path | None = None,
     with_dev: bool = False,
     finish: Finish | None = None,
     on_progress: OnProgress | None = None,
@@ -83,7 +86,8 @@ def train(
 
     The same gold in any order with the same seed gives the same model. Gold that is not complete is left
     out. `recipes` are names or paths of spaCy configs (None: the defaults of the kind); `patterns` are rows
-    with "label" and "pattern" (token dicts, or a phrase) for the recipes that use them. `with_dev` trains
+    with "label" and "pattern" (token dicts, or a phrase) for the recipes that use them, and `transformer` is
+    the folder of the BERT for those that start from one (None: the installed package's). `with_dev` trains
     the best recipe once more on `gold` and `dev` together, for as many steps as were best: a model for the
     held-out set or for use, whose own answers on dev say nothing. `finish` may change the finished
     pipeline's folder; what it returns is `dev_said`. `out` is replaced at the end, in one rename: a run
@@ -97,23 +101,21 @@ def train(
     names = tuple(recipes) if recipes else default_recipes(scheme.kind, patterns=patterns is not None)
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
+    settings: dict[str, Any] = {"lang": lang, "seed": seed, "patterns": patterns, "transformer": transformer}
     staging = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
         runs = [_Run(name, staging / str(index), scheme) for index, name in enumerate(names)]
         for run in runs:
-            run.prepare(learn, judge, lang=lang, seed=seed, patterns=patterns)
+            run.prepare(learn, judge, **settings)
         with _own_randomness():
             _train_all(runs, on_progress, again=with_dev)
             best = max(runs, key=lambda run: -1.0 if run.score is None else run.score)
             made, dev_said = best, _dev_said(best, judge)
             if with_dev:
                 made = _Run(best.name, staging / "final", scheme)
-                made.prepare(
-                    [*learn, *judge], judge, lang=lang, seed=seed, patterns=patterns, steps=best.step
-                )
+                made.prepare([*learn, *judge], judge, steps=best.step, **settings)
                 made.train(lambda _step, _score: None)
             if finish is not None:
-                settings = {"lang": lang, "seed": seed, "patterns": patterns}
                 dev_said = finish(
                     made.folder, before := dev_said, lambda: _crossed(best, before, learn, judge, **settings)
                 )
@@ -195,6 +197,7 @@ class _Run:
         lang: str,
         seed: int,
         patterns: Sequence[Mapping[str, Any]] | None,
+        transformer: Path | None,
         steps: int | None = None,
     ) -> None:
         """Write the gold as spaCy reads it, the config fitted to it, and what else the recipe needs.
@@ -204,11 +207,14 @@ class _Run:
         self.making.mkdir(parents=True)
         self.config["nlp"]["lang"] = self.config["nlp"].get("lang") or lang
         lang = self.config["nlp"]["lang"]
-        docs = write_gold(learn, self.making / "train.spacy", self.scheme, lang, piece=PIECE)
+        on_bert = is_own(self.name) and starts_from_transformer(self.config)
+        cut = BEGINNING if on_bert else None
+        docs = write_gold(learn, self.making / "train.spacy", self.scheme, lang, piece=PIECE, beginning=cut)
         write_gold(judge, self.making / "dev.spacy", self.scheme, lang, piece=None)
-        fit_recipe(
-            self.config, own=is_own(self.name), labels=self.scheme.labels, seed=seed, size=measure(docs)
-        )
+        size = measure(docs)
+        fit_recipe(self.config, own=is_own(self.name), labels=self.scheme.labels, seed=seed, size=size)
+        if on_bert:
+            fit_transformer(self.config, self.making, transformer, size)
         if steps:
             self.config["training"].update(max_steps=steps, eval_frequency=steps, patience=0)
         if "patterns" in self.config["paths"]:
@@ -305,9 +311,12 @@ _LOOP_SETTINGS = (
 )
 
 
+_MADE = ("train", "dev", "patterns", "pieces", "weights")
+
+
 def _made_here(config: Config) -> dict[str, str]:
     """The files that `prepare` wrote, by their key in [paths]."""
-    return {key: config["paths"][key] for key in ("train", "dev", "patterns") if key in config["paths"]}
+    return {key: config["paths"][key] for key in _MADE if key in config["paths"]}
 
 
 def _train_all(runs: Sequence[_Run], on_progress: OnProgress | None, *, again: bool) -> None:
@@ -333,7 +342,8 @@ def _own_randomness() -> Iterator[None]:
     """Give the caller's global generators back as they were: spaCy seeds and uses them."""
     import numpy as np
 
-    python, numpy = random.getstate(), np.random.get_state()
+    python, numpy, torch = random.getstate(), np.random.get_state(), sys.modules.get("torch")
+    drawn = torch.get_rng_state() if torch else None
     try:
         with warnings.catch_warnings():
             # spaCy's word on spans off token borders; what becomes of them is said where texts are read.
@@ -342,6 +352,8 @@ def _own_randomness() -> Iterator[None]:
     finally:
         random.setstate(python)
         np.random.set_state(numpy)
+        if torch:
+            torch.set_rng_state(drawn)
 
 
 def _replace(made: Path, out: Path) -> None:
