@@ -1,7 +1,8 @@
 """From raw texts to a small, private, fast spaCy model that provably beats the LLM it learned from.
 
 The same words as on the command line: `Project.create` and `Project.open`, then `add`, `status`, `run_loop`,
-`train`, `train_curve`, `simulate`, `evaluate`, `compare`, `report`, `export`, each with the project first.
+`train`, `train_curve`, `simulate`, `similar`, `evaluate`, `compare`, `report`, `export`, each with the
+project first.
 Names load on first use, so that importing annoloop costs nothing.
 """
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from annoloop.steps.export import export as export
     from annoloop.steps.predict import predict as predict
     from annoloop.steps.report import report as report
+    from annoloop.steps.similar import similar as similar
     from annoloop.steps.simulate import simulate as simulate
     from annoloop.steps.status import status as status
     from annoloop.steps.train import train as train
@@ -43,6 +45,7 @@ _HOMES = {
     "export": "annoloop.steps.export",
     "predict": "annoloop.steps.predict",
     "report": "annoloop.steps.report",
+    "similar": "annoloop.steps.similar",
     "simulate": "annoloop.steps.simulate",
     "status": "annoloop.steps.status",
     "train": "annoloop.steps.train",

@@ -4,6 +4,7 @@
     python benchmarks/learning.py entities     the same for entities, by texts, tokens and modelled seconds
     python benchmarks/learning.py gate         false claims and power of the verdict over simulated projects
     python benchmarks/learning.py forecast     the final score forecast from the first fifth of the labels
+    python benchmarks/learning.py similar      texts of the same label among the nearest, by vectors and words
     python benchmarks/learning.py pool         features of 1,000,000 texts, a round's selection, memory
 
 Each figure says how long it takes in its module's first lines. Prints tables; `--json` prints one JSON object
@@ -18,7 +19,7 @@ from importlib import import_module
 
 from review_ground import table
 
-FIGURES = ("categories", "entities", "gate", "forecast", "pool")
+FIGURES = ("categories", "entities", "gate", "forecast", "similar", "pool")
 
 
 def main() -> None:

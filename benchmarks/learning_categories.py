@@ -53,6 +53,7 @@ WAYS: dict[str, tuple[str, Choose | None]] = {
     "random": ("random", None),
     OURS: ("auto", None),
     "annoloop, begun by lot": ("by lot, then auto", theirs.ours_by_lot_first),
+    "annoloop, by vectors": ("auto, by vectors", theirs.ours_by_vectors),
     **{name: (name, choose) for name, choose in PEERS.items()},
 }
 _ORANGE = partial(partial, open_set, text="Text", label="Category")

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from learning_ground import peers
 
+from annoloop.selection.vectors import load_encoder
 from annoloop.steps.simulated_run import Standing, by_strategy
 
 
@@ -28,9 +31,23 @@ def ours_by_lot_first(standing: Standing) -> list[int]:
     return by_lot_first(standing) or by_strategy(_as(standing, "auto"))
 
 
-def _as(standing: Standing, strategy: str) -> Standing:
-    from dataclasses import replace
+def ours_by_vectors(standing: Standing) -> list[int]:
+    """annoloop's default with `[selection] vectors`: sentence vectors tell the texts of a batch apart."""
+    material = copy(standing.material)
+    material.proxy = _ByVectors(standing.material)
+    return by_strategy(replace(_as(standing, "auto"), material=material))
 
+
+class _ByVectors:
+    """The proxy, whose probabilities are those of the words, with vectors for features."""
+
+    def __init__(self, material: Any) -> None:
+        if not hasattr(material, "vectors"):
+            material.vectors = load_encoder().encode(material.texts.tolist()).astype(np.float64)
+        self.features, self.probabilities = material.vectors, material.proxy.probabilities
+
+
+def _as(standing: Standing, strategy: str) -> Standing:
     return replace(standing, plan=standing.plan._replace(strategy=strategy))
 
 

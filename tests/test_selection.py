@@ -21,7 +21,7 @@ from annoloop.selection.candidates import Candidates
 from annoloop.selection.costs import SECONDS_PER_WORD, SECONDS_TO_START, seconds_needed, token_counts
 from annoloop.selection.proxy import Proxy
 from annoloop.selection.registry import NEEDS, STRATEGIES, default_for, settle, strategy_named
-from annoloop.selection.strategies import MissingSignalError, doubt
+from annoloop.selection.strategies import MissingSignalError, doubt, lowest
 from annoloop.settings import schema
 from annoloop.types import Annotation, Example, Gold, LabelScheme, PoolGold
 
@@ -387,7 +387,7 @@ def test_a_package_can_bring_a_strategy_along(package):
     found = chosen("first_ones", Candidates(9), n=3)
     hashes = [input_hash(f"text {i}") for i in range(9)]
     assert found == sorted(range(9), key=lambda i: hashes[i])[:3]
-    section = {"random_share": 0.2, "batch": 5, "unit": "auto", "seek": ()}
+    section = {"random_share": 0.2, "batch": 5, "unit": "auto", "seek": (), "vectors": False}
     assert schema.SelectionSection(strategy="first_ones", **section).strategy == "first_ones"
     with pytest.raises(ValueError, match=r"one of auto, random.*first_ones"):
         schema.SelectionSection(strategy="last_ones", **section)
@@ -500,3 +500,9 @@ def test_margin_with_the_proxy_labels_a_skewed_pool_better_than_by_lot():
     by_lot = chosen("random", pool, n=20)
     assert sum(i >= 388 for i in by_margin) >= 10
     assert sum(i >= 388 for i in by_lot) <= 3
+
+
+@given(st.lists(st.sampled_from([0.0, 0.5, 1.0, 2.0, np.nan]), max_size=80), st.integers(0, 90))
+def test_the_lowest_are_those_of_a_stable_sort(values, n):
+    expected = np.argsort(np.asarray(values), kind="stable")[:n]
+    assert lowest(np.asarray(values), n).tolist() == expected.tolist()

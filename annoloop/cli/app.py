@@ -23,6 +23,7 @@ from annoloop.cli.report import report
 from annoloop.cli.review import review
 from annoloop.cli.rules import rules_app
 from annoloop.cli.settings import settings
+from annoloop.cli.similar import similar
 from annoloop.cli.simulate import simulate
 from annoloop.cli.status import status
 from annoloop.cli.train import train
@@ -49,6 +50,7 @@ for command in (
     simulate,
     agreement,
     look_again,
+    similar,
     evaluate,
     report,
     export,

@@ -114,13 +114,16 @@ def density(candidates: Candidates, n: int, rng: np.random.Generator) -> IndexAr
 def embed(features: Any, rng: np.random.Generator) -> FloatArray:
     """(texts, at most `DIMENSIONS`) singular vectors' coordinates, rows scaled to length 1 (or 0)."""
     from sklearn.decomposition import TruncatedSVD
+    from threadpoolctl import threadpool_limits
 
     features = _frequent(features)
     texts, width = features.shape
     points = _dense(features) if width <= DIMENSIONS else None
     if points is None and texts > DIMENSIONS:
         svd = TruncatedSVD(DIMENSIONS, random_state=_seed(rng))
-        points = svd.fit_transform(features)
+        # Beside other work two threads wait for each other twenty times as long as one computes.
+        with threadpool_limits(limits=1):
+            points = svd.fit_transform(features)
     elif points is None:
         points = _dense(features)
     lengths = np.linalg.norm(points, axis=1, keepdims=True)

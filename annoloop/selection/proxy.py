@@ -5,7 +5,8 @@ It selects as well as spaCy's own scores, and features of 100,000 texts are comp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
 WORD = r"(?u)\b\w+\b"
 """What counts as a word."""
-
-Rank = Callable[[Any], NDArray[np.float64]]
-"""From features of texts, (texts, dimensions), to (texts, labels)."""
 
 
 class Proxy:
@@ -67,50 +65,87 @@ class Proxy:
         return None if rank is None else rank(pool)
 
 
-def ranker(gold: Sequence[Gold], known: Any, scheme: LabelScheme, seed: int) -> Rank | None:
+@dataclass(frozen=True)
+class Ranker:
+    """Logistic regressions, one a category, learned from gold.
+
+    Attributes:
+        coefficients: (dimensions, categories learned).
+        intercepts: (categories learned,).
+        columns: the label of each of them, by its place in the scheme.
+        labels: how many labels the scheme has.
+        exclusive: whether a text has exactly one category: rows sum to 1.
+    """
+
+    coefficients: NDArray[np.float64]
+    intercepts: NDArray[np.float64]
+    columns: tuple[int, ...]
+    labels: int
+    exclusive: bool
+
+    def __call__(self, features: Any) -> NDArray[np.float64]:
+        """From features of texts, (texts, dimensions), to (texts, labels)."""
+        return self.probabilities(features @ self.coefficients)
+
+    def probabilities(self, products: NDArray[Any]) -> NDArray[np.float64]:
+        """(texts, labels) of the features' products with the coefficients, (texts, categories learned)."""
+        from scipy.special import expit
+
+        likely = expit(products + self.intercepts.astype(products.dtype))
+        if self.exclusive:
+            likely /= np.maximum(likely.sum(axis=1, keepdims=True), np.finfo(likely.dtype).tiny)
+        found = np.zeros((len(likely), self.labels))
+        found[:, list(self.columns)] = likely
+        return found
+
+
+def ranker(gold: Sequence[Gold], known: Any, scheme: LabelScheme, seed: int) -> Ranker | None:
     """Learn categories from the features of gold, (texts, dimensions); None where gold cannot teach."""
-    return (
+    models = (
         _exclusive(gold, known, scheme, seed) if scheme.is_exclusive else _several(gold, known, scheme, seed)
+    )
+    if not models:
+        return None
+    return Ranker(
+        np.stack([weights for _, weights, _ in models], axis=1),
+        np.asarray([intercept for _, _, intercept in models]),
+        tuple(scheme.labels.index(name) for name, _, _ in models),
+        len(scheme.labels),
+        scheme.is_exclusive,
     )
 
 
-def _exclusive(gold: Sequence[Gold], known: Any, scheme: LabelScheme, seed: int) -> Rank | None:
+_Model = tuple[str, NDArray[np.float64], float]
+"""A label, the weights of its features, the intercept."""
+
+
+def _exclusive(gold: Sequence[Gold], known: Any, scheme: LabelScheme, seed: int) -> list[_Model]:
     rows = [i for i, g in enumerate(gold) if g.annotation.labels]
-    target = [gold[i].annotation.labels[0] for i in rows]
-    if len(set(target)) < 2:
-        return None
-    from sklearn.multiclass import OneVsRestClassifier
-
-    model = OneVsRestClassifier(_regression(seed)).fit(known[rows], target)
-    columns = [scheme.labels.index(name) for name in model.classes_]
-
-    def rank(features: Any) -> NDArray[np.float64]:
-        found = np.zeros((features.shape[0], len(scheme.labels)))
-        found[:, columns] = model.predict_proba(features)
-        return found
-
-    return rank
+    target = np.asarray([gold[i].annotation.labels[0] for i in rows], dtype=object)
+    names = sorted(set(target))
+    if len(names) < 2:
+        return []
+    if len(names) == 2:
+        # Of two categories one is what the other is not.
+        _, weights, intercept = model = _learned(names[1], known[rows], target == names[1], seed)
+        return [(names[0], -weights, -intercept), model]
+    return [_learned(name, known[rows], target == name, seed) for name in names]
 
 
-def _several(gold: Sequence[Gold], known: Any, scheme: LabelScheme, seed: int) -> Rank | None:
-    models: dict[int, Any] = {}
-    for column, name in enumerate(scheme.labels):
-        target = [name in g.annotation.labels for g in gold]
-        if any(target) and not all(target):
-            models[column] = _regression(seed).fit(known, target)
-
-    def rank(features: Any) -> NDArray[np.float64]:
-        found = np.zeros((features.shape[0], len(scheme.labels)))
-        for column, model in models.items():
-            found[:, column] = model.predict_proba(features)[:, 1]
-        return found
-
-    return rank if models else None
+def _several(gold: Sequence[Gold], known: Any, scheme: LabelScheme, seed: int) -> list[_Model]:
+    marks = {name: np.asarray([name in g.annotation.labels for g in gold]) for name in scheme.labels}
+    return [
+        _learned(name, known, marked, seed)
+        for name, marked in marks.items()
+        if marked.any() and not marked.all()
+    ]
 
 
-def _regression(seed: int) -> Any:
+def _learned(name: str, known: Any, target: NDArray[Any], seed: int) -> _Model:
     # liblinear's dual, a label at a time: with far more features than texts it takes tenths of a second
     # where lbfgs on all labels at once takes many seconds, and it ranks as well.
     from sklearn.linear_model import LogisticRegression
 
-    return LogisticRegression(C=10.0, solver="liblinear", dual=True, max_iter=1000, random_state=seed)
+    model = LogisticRegression(C=10.0, solver="liblinear", dual=True, max_iter=1000, random_state=seed)
+    model.fit(known, np.asarray(target, dtype=np.int64))
+    return name, model.coef_[0], float(model.intercept_[0])

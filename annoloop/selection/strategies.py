@@ -49,7 +49,7 @@ def doubt(candidates: Candidates) -> FloatArray:
     """(texts,), 0 to 1: 1 - (highest probability - second), or 1 - 2 * the least |p - 1/2| of all labels."""
     probabilities = signal(candidates, "probabilities")
     if candidates.exclusive and probabilities.shape[1] > 1:
-        best = np.sort(probabilities, axis=1)[:, -2:]
+        best = np.partition(probabilities, -2, axis=1)[:, -2:]
         return np.asarray(1 - (best[:, 1] - best[:, 0]), dtype=np.float64)
     return np.asarray(1 - 2 * np.abs(probabilities - 0.5).min(axis=1, initial=0.5), dtype=np.float64)
 
@@ -153,7 +153,12 @@ def longest(candidates: Candidates, n: int, rng: np.random.Generator) -> IndexAr
 
 def lowest(values: NDArray[Any], n: int) -> IndexArray:
     """The rows of the `n` lowest values, equal ones in their order."""
-    return np.argsort(values, kind="stable")[:n]
+    rows = np.arange(len(values))
+    if 0 < n < len(values) // 8:
+        # Few of many: only those that can be among them are sorted.
+        last = np.partition(values, n - 1)[n - 1]
+        rows = rows if np.isnan(last) else np.flatnonzero(values <= last)
+    return rows[np.argsort(values[rows], kind="stable")[:n]]
 
 
 def _by_length(lengths: Any, n: int, rng: np.random.Generator) -> IndexArray:

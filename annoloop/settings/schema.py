@@ -174,6 +174,7 @@ class SelectionSection(Section):
     batch: int = Field(gt=0)
     unit: Literal["auto", "texts", "tokens", "seconds"]
     seek: tuple[str, ...]
+    vectors: bool
 
     @field_validator("strategy")
     @classmethod

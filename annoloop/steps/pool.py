@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
 from annoloop.project import Project
 from annoloop.selection.candidates import Candidates, IntArray
-from annoloop.selection.pool import PORTION, PoolFeatures, Texts, short_names
+from annoloop.selection.kept_rows import KeptRows, Texts, short_names
+from annoloop.selection.pool import PoolFeatures
 from annoloop.selection.registry import NEEDS
 from annoloop.selection.strategies import entropy, lowest, margin
+from annoloop.selection.vectors import PoolVectors, load_encoder
 from annoloop.steps.progress import OnProgress, silent
 
 LOOKED_AT = 20_000
@@ -35,12 +38,39 @@ def pool_features(
     `pool` has (position, input hash) of the texts that are needed; None: all that may be asked about. Stopped
     on the way, it goes on from there the next time; where the store is another than it was, it begins anew.
     """
+    folder = project.pool_features
+    return _completed(PoolFeatures, folder, project, pool, "learning the words of the pool", on_progress)
+
+
+def pool_vectors(
+    project: Project, pool: Sequence[tuple[int, str]] | None = None, *, on_progress: OnProgress = silent
+) -> PoolVectors:
+    """The sentence vectors of the pool's texts, as `pool_features`.
+
+    Raises:
+        AnnoloopError: the package that makes them is not installed.
+    """
+    load_encoder()
+    folder = project.pool_features / "vectors"
+    return _completed(PoolVectors, folder, project, pool, "reading the pool for its vectors", on_progress)
+
+
+Kept = TypeVar("Kept", bound=KeptRows)
+
+
+def _completed(
+    kind: type[Kept],
+    folder: Path,
+    project: Project,
+    pool: Sequence[tuple[int, str]] | None,
+    what: str,
+    on_progress: OnProgress,
+) -> Kept:
     from filelock import FileLock
 
-    folder = project.pool_features
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "lock"):
-        kept = PoolFeatures(folder)
+        kept = kind(folder)
         pool = project.store.unasked("pool") if pool is None else pool
         positions = np.asarray([at for at, _ in pool], dtype=np.int64)
         rows = kept.rows_of(positions)
@@ -50,20 +80,20 @@ def pool_features(
             rows = kept.rows_of(positions)
         missing = positions[rows < 0]
         if len(missing):
-            done = len(kept.numbers)
+            done = len(kept)
             total = done + len(missing)
-            on_progress("learning the words of the pool", done, total)
+            on_progress(what, done, total)
             kept.add(
-                _portions(project, missing),
-                workers=PROCESSES if len(missing) > PORTION else 1,
-                on_kept=lambda rows: on_progress("learning the words of the pool", rows, total),
+                _portions(project, missing, kind.PORTION),
+                workers=PROCESSES if len(missing) > kind.ALONE else 1,
+                on_kept=lambda rows: on_progress(what, rows, total),
             )
     return kept
 
 
-def _portions(project: Project, positions: IntArray) -> Iterator[Texts]:
-    for first in range(0, len(positions), PORTION):
-        texts = project.store.texts_at(positions[first : first + PORTION].tolist())
+def _portions(project: Project, positions: IntArray, size: int) -> Iterator[Texts]:
+    for first in range(0, len(positions), size):
+        texts = project.store.texts_at(positions[first : first + size].tolist())
         yield sorted(texts.items())
 
 

@@ -22,6 +22,7 @@ from annoloop.selection.costs import (
 from annoloop.selection.proxy import Proxy
 from annoloop.selection.registry import NEEDS
 from annoloop.steps.llm import llm_source
+from annoloop.steps.pool import pool_vectors
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import ModelSource, RulesSource, Source, ask_source, rules_source
 from annoloop.steps.vote import disagreements, voters
@@ -56,16 +57,35 @@ class Signals:
             for name in fields - {"features", "tokens"}
             if name != "labelled"
         }
+        gold: tuple[Example, ...] = ()
         if "typicality" in wanted or fields == set(_ALL):
-            gold = self.project.pool_gold()
-            found["labelled"] = self.proxy.transform([g.example.text for g in gold]) if len(gold) else None
+            gold = tuple(g.example for g in self.project.pool_gold())
+        # Where categories cannot be ranked yet, texts are told apart by their features.
+        by_meaning = self.project.settings.selection.vectors and fields & {"features", "probabilities"}
+        features, labelled = self._vectors(gold) if by_meaning else self._words(gold)
         return Candidates(
             len(self.examples),
             exclusive=self.project.scheme.is_exclusive,
-            features=self.proxy.features,
+            features=features,
+            labelled=labelled if gold else None,
             tokens=token_counts([eg.text for eg in self.examples]) if "tokens" in fields else None,
             **found,
         )
+
+    def _words(self, labelled: Sequence[Example]) -> tuple[Any, Any]:
+        """Features of the texts and of labelled ones: weighted words."""
+        others = self.proxy.transform([eg.text for eg in labelled]) if labelled else None
+        return self.proxy.features, others
+
+    def _vectors(self, labelled: Sequence[Example]) -> tuple[FloatArray, FloatArray]:
+        """Features of the texts and of labelled ones: sentence vectors, kept for the next round."""
+        hashes = [eg.input_hash for eg in (*self.examples, *labelled)]
+        positions = {name: at for at, name in self.project.store.positions(hashes)}
+        kept = pool_vectors(
+            self.project, [(at, name) for name, at in positions.items()], on_progress=self.on_progress
+        )
+        found = kept.at(kept.rows_of(np.asarray([positions[name] for name in hashes], dtype=np.int64)))
+        return found[: len(self.examples)], found[len(self.examples) :]
 
     def _probabilities(self) -> FloatArray | None:
         seed = self.project.settings.training.seed

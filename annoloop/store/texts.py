@@ -101,20 +101,40 @@ class TextTables(Database):
         with self.reading() as connection:
             return tuple(example_from_row(row) for row in connection.execute(query))
 
-    def unasked(self, split: Split) -> list[tuple[int, str]]:
-        """(position, input hash) of each text of a split without a question or an answer, in their order.
+    def places(self, split: Split) -> list[tuple[int, str]]:
+        """(position, input hash) of each text of a split that is not kept out, in their order.
 
         A text's position is a number that no other text of the store ever has.
         """
-        query = select(examples.c.position, examples.c.input_hash).order_by(examples.c.position)
-        query = query.where(examples.c.split == split, examples.c.excluded.is_(None))
+        with self.reading() as connection:
+            return self._places(connection, split)
+
+    def unasked(self, split: Split) -> list[tuple[int, str]]:
+        """Of the `places` of a split those of texts without a question or an answer."""
         with self.reading() as connection:
             taken = set(connection.execute(select(tasks.c.input_hash)).scalars())
             answered = select(in_force.c.input_hash).where(in_force.c.retracted.is_(False))
             taken.update(connection.execute(answered).scalars())
-            # The driver's own tuples: making a million of SQLAlchemy's rows takes longer than reading them.
-            rows: list[tuple[int, str]] = list(connection.execute(query).cursor.fetchall())
+            rows = self._places(connection, split)
         return [row for row in rows if row[1] not in taken] if taken else rows
+
+    @staticmethod
+    def _places(connection: Any, split: Split) -> list[tuple[int, str]]:
+        query = select(examples.c.position, examples.c.input_hash).order_by(examples.c.position)
+        query = query.where(examples.c.split == split, examples.c.excluded.is_(None))
+        # The driver's own tuples: making a million of SQLAlchemy's rows takes longer than reading them.
+        rows: list[tuple[int, str]] = list(connection.execute(query).cursor.fetchall())
+        return rows
+
+    def positions(self, hashes: Iterable[str]) -> list[tuple[int, str]]:
+        """(position, input hash) of these texts, as far as they are there."""
+        query = select(examples.c.position, examples.c.input_hash)
+        found: list[tuple[int, str]] = []
+        with self.reading() as connection:
+            for part in chunks(hashes):
+                rows = connection.execute(query.where(examples.c.input_hash.in_(part)))
+                found.extend((row[0], row[1]) for row in rows)
+        return found
 
     def texts_at(self, positions: Iterable[int]) -> dict[int, str]:
         """Texts by their position, as far as they are there."""
