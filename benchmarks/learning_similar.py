@@ -1,4 +1,4 @@
-"""What `annoloop similar` finds: of the 10 nearest texts, the share with the same label. Takes two minutes.
+"""What `annoloop similar` finds: of the 10 nearest texts, the share with the same label. Takes four minutes.
 
 Up to 50 texts of each label, drawn by seed, are looked for among all others of the training part, by sentence
 vectors and by words; near-duplicates of the text do not count as found. Where the project defines its labels,
@@ -11,7 +11,7 @@ Measured, seed 0:
                                     texts  labels  by lot  by vectors  by words
 docs_issues                           564       2    0.32        0.71      0.63
 customer_feedback_de                 3460      11    0.05        0.39      0.27
-customer_feedback_de, definitions    3460      11    0.05        0.39      0.24
+customer_feedback_de, definitions    3460      11    0.05        0.39      0.20
 Reuters R8                           3000       8    0.07        0.69      0.65
 Reuters R52                          3000      50    0.01        0.30      0.32
 20 Newsgroups                        3000      20    0.05        0.62      0.57

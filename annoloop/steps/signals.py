@@ -144,8 +144,8 @@ class Signals:
     def _alike(self, labels: Sequence[str]) -> FloatArray:
         """(texts, labels), 0 to 1: the cosine of each text with the label's name and definition.
 
-        With `[selection] vectors` by sentence vectors: on German feedback .43 of the first ten texts of nine
-        rare labels had the label then, by words .22.
+        With `[selection] vectors` by sentence vectors: of the first ten texts for each of ten labels of
+        German feedback .39 had the label then, by words .20 (`benchmarks/learning.py similar`).
         """
         names = [f"{label} {self.project.scheme.definitions.get(label, '')}" for label in labels]
         if self.project.settings.selection.vectors:
