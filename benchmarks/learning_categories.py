@@ -23,6 +23,10 @@ Less the peer with the largest area, paired by seed, not corrected: docs +.001 (
 R8 -.011 (.10), tweets -.005 (.46), R52 -.023 (.03): there LeastConfidence is ahead, which is behind margin on
 feedback. No single peer is ahead on more than two of the five. The default was chosen with all but R52 in
 view.
+
+"annoloop, by vectors" is the default with `[selection] vectors` (extra `vectors`). Less the default, paired
+by seed, not corrected: docs -.011 (p .17), feedback +.007 (.03), 10 seeds; R8 -.003 (.75), tweets -.001
+(.88), R52 +.031 (.06), 5 seeds.
 """
 
 from __future__ import annotations

@@ -192,6 +192,8 @@ def test_without_the_package_words_decide(project, monkeypatch):
 def test_nothing_to_look_for_or_in(project, tmp_path):
     with pytest.raises(AnnoloopError, match="blank"):
         similar(project, " \n")
+    with pytest.raises(AnnoloopError, match="no text of the input hash"):
+        similar(project, input_hash("never added"))
     empty = Project.create(tmp_path / "empty", kind="ner", labels=["X"])
     assert similar(empty, ASKED).found == ()
     assert similar(empty, ASKED, by_words=True).found == ()
@@ -237,6 +239,19 @@ def test_a_batch_has_one_text_of_each_meaning(project, strategy):
     open_round(opened, 1, batch=2, source=None)
     asked = [task.example.text for task in opened.store.tasks(round=1)]
     assert len(set(asked) & set(LIGHT)) == len(set(asked) & set(FOOD)) == 1
+
+
+def test_a_label_is_sought_by_what_it_means(project):
+    config = project.folder / "annoloop.cfg"
+    more = '\n[project.definitions]\nLIGHT = "broken lamps, darkness at stations"\n'
+    config.write_text(config.read_text("utf8") + more, encoding="utf8")
+    opened = by_vectors(project, "random")
+    open_round(opened, 1, batch=2, source=None, seek=["LIGHT"])
+    first = opened.store.tasks(round=1)[0].example.text
+    sought = Signals(opened, opened.store.examples(), None).sought(["LIGHT"])
+    assert first in LIGHT
+    assert sought.shape == (6, 1) and sought.min() >= 0
+    assert {opened.store.examples()[row].text for row in np.argsort(-sought[:, 0])[:3]} == set(LIGHT)
 
 
 def test_labelled_texts_are_in_the_same_space(project):

@@ -83,7 +83,7 @@ def similar(
     `ask` puts the found texts first in the round that is under way.
 
     Raises:
-        AnnoloopError: there is nothing to compare, or no round is under way in which to ask.
+        AnnoloopError: the text is blank, or no round is under way in which to ask.
         BlindnessError: the text is one to judge or to choose by.
     """
     store = project.store
@@ -108,11 +108,13 @@ def _wanted(project: Project, text: str) -> str:
     """The text that is looked for.
 
     Raises:
-        AnnoloopError: it is blank.
+        AnnoloopError: it is blank, or the input hash of no text.
         BlindnessError: it is a held-out or a dev text: what is near to it must not shape what is learned.
     """
-    name = text.strip() if _NAME.fullmatch(text.strip()) else input_hash(text)
-    known = project.store.examples(hashes=[name], excluded=True)
+    named = _NAME.fullmatch(text.strip())
+    known = project.store.examples(hashes=[named.group() if named else input_hash(text)], excluded=True)
+    if named and not known:
+        raise AnnoloopError(f"{project.folder} has no text of the input hash {named.group()}")
     if known and known[0].split != "pool":
         raise BlindnessError(
             f"this text is one of the {known[0].split} texts, to which nothing that is learned may be fitted",
