@@ -217,12 +217,19 @@ def test_refuses_a_folder_without_a_description(tmp_path: Path) -> None:
 
 
 def test_the_steps_go_by_the_words_and_the_rate_ends_with_them() -> None:
-    training = load_recipe("ner_transformer", "ner")["training"]
-    few, many = (steps(GoldSize(texts, texts * 40, (), 0.0), training) for texts in (20, 2000))
-    assert few["max_steps"] == 100 < many["max_steps"] < training["max_steps"]
-    for made in (few, many):
-        assert made["optimizer"]["learn_rate"]["total_steps"] == made["max_steps"]
-        assert made["max_steps"] / made["eval_frequency"] <= 11
+    for kind in KINDS:
+        training = load_recipe(f"{kind}_transformer", kind)["training"]
+        few, many = (steps(GoldSize(texts, texts * 40, (), 0.0), training) for texts in (20, 2000))
+        assert few["max_steps"] == 100 < many["max_steps"] < training["max_steps"]
+        for made in (few, many):
+            rate = made["optimizer"]["learn_rate"]
+            frozen = rate.get("steps", 0)
+            assert frozen + rate.get("schedule", rate)["total_steps"] == made["max_steps"]
+            if frozen:
+                assert made["before_update"]["target_pipes"] == {"*": frozen}
+            assert made["max_steps"] / made["eval_frequency"] <= 11
+            # Much comes at the end, when the rate is low.
+            assert made["patience"] == 0
 
 
 def test_the_folder_is_a_setting(tmp_path: Path) -> None:
@@ -303,8 +310,9 @@ def test_weights_of_another_size_are_refused(tmp_path: Path) -> None:
 
 @needs_extra
 @pytest.mark.slow
-def test_spacy_train_repeats_it(tmp_path: Path) -> None:
-    made = make(tmp_path / "m", "ner_transformer", NER, random_bert(tmp_path / "bert"))
+@pytest.mark.parametrize(("recipe", "scheme"), [("ner_transformer", NER), ("textcat_transformer", TEXTCAT)])
+def test_spacy_train_repeats_it(tmp_path: Path, recipe: str, scheme: LabelScheme) -> None:
+    made = make(tmp_path / "m", recipe, scheme, random_bert(tmp_path / "bert"))
     command = [sys.executable, "-m", "spacy", "train", "config.cfg", "--code", "code/two_rates.py"]
     command += ["--output", str(tmp_path / "again")]
     subprocess.run(command, cwd=made.path / MAKING, check=True, capture_output=True)

@@ -241,14 +241,20 @@ def _widen_listeners(block: dict[str, Any], width: int) -> None:
 def steps(size: GoldSize, training: Mapping[str, Any]) -> dict[str, Any]:
     """Six passes over the gold, at least 100 steps, in at most ten evaluations; the rate rises, then falls.
 
-    With little gold BERTs need more than the usual three passes (Mosbach, Andriushchenko and Klakow 2021).
+    With little gold BERTs need more than the usual three passes (Mosbach, Andriushchenko and Klakow 2021). A
+    BERT that is frozen at first is so for a third of the steps. No patience: much comes when the rate is low.
     """
     batch = max(int(training["batcher"]["size"]), size.words // size.texts)
     number = min(max(_PASSES * size.words // batch, 100), int(training["max_steps"]))
-    optimizer = training["optimizer"]
-    rate = {**optimizer["learn_rate"], "total_steps": number, "warmup_steps": max(int(_WARMUP * number), 1)}
-    return {
-        "max_steps": number,
-        "eval_frequency": max(number // 9, 10),
-        "optimizer": {**optimizer, "learn_rate": rate},
-    }
+    made = {"max_steps": number, "eval_frequency": max(number // 9, 10), "patience": 0}
+    rate = training["optimizer"]["learn_rate"]
+    if "before_update" not in training:
+        return {**made, "optimizer": {**training["optimizer"], "learn_rate": _rising(rate, number)}}
+    frozen = number // 3
+    rate = {**rate, "steps": frozen, "schedule": _rising(rate["schedule"], number - frozen)}
+    freezing = {**training["before_update"], "target_pipes": {"*": frozen}}
+    return {**made, "optimizer": {**training["optimizer"], "learn_rate": rate}, "before_update": freezing}
+
+
+def _rising(schedule: Mapping[str, Any], number: int) -> dict[str, Any]:
+    return {**schedule, "total_steps": number, "warmup_steps": max(int(_WARMUP * number), 1)}
