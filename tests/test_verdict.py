@@ -163,7 +163,9 @@ def test_an_llm_that_examples_make_worse_on_dev_is_shown_none(tmp_path):
         reason = evaluate(project).verdict.reason
         dev = sorted(project.dev_gold(), key=lambda gold: gold.example.input_hash)[:TEXTS]
         with_examples = sum(g.annotation.labels == ("Rolltreppe",) for g in dev) / len(dev)
-        assert f"better without: 1.000 on {len(dev)} dev texts, {with_examples:.3f} with them." in reason
+        assert (
+            f"better without: 1.000 on {len(dev)} dev texts, {with_examples:.3f} with the gold's." in reason
+        )
         assert sorted(asked_of(fake, project, "dev")) == [False] * len(dev) + [True] * len(dev)
         assert asked_of(fake, project, "held_out") == [False] * len(project.held_out_gold())
         assert not llm_source(project).few_shot and shown_examples(project)
@@ -173,6 +175,29 @@ def test_an_llm_that_examples_make_worse_on_dev_is_shown_none(tmp_path):
         asked = len(fake.history)
         assert evaluate(project).verdict.reason == reason
         assert len(fake.history) == asked
+
+
+def test_an_llm_that_does_better_with_the_examples_of_the_file_is_shown_those(tmp_path):
+    rows = ROWS[:120]
+
+    def answered(body):
+        asked = body["messages"][-1]["content"]
+        longest_first = sorted(rows, key=lambda row: -len(row["text"]))
+        right = next(row["label"] for row in longest_first if row["text"] in asked)
+        return json.dumps({"label": right if "Der Aufzug fährt 👍" in str(body) else "Rolltreppe"})
+
+    with FakeLLM(answered) as fake:
+        project = small_project(tmp_path / "p", rows, server=fake, corpus="dev = 0.2", gate="min_texts = 20")
+        own = [{"text": "Der Aufzug fährt 👍", "label": "Aufzug"}]
+        write_rows(project.folder / "examples.jsonl", own)
+        add(project, [write_rows(tmp_path / "gold.jsonl", rows)], gold=True, blind=True)
+        train_round(project, 1)
+        reason = evaluate(project).verdict.reason
+        assert "shown examples.jsonl in place of examples of the training gold" in reason
+        assert "as it does better with those: 1.000 on" in reason
+        assert [row.text for row in llm_source(project).few_shot] == [own[0]["text"]]
+        llm = next(row for row in evaluate(project).leaderboard if row.approach == "llm")
+        assert llm.scores.score == 1
 
 
 def test_answers_that_are_kept_need_no_server_to_choose_a_form(tmp_path):

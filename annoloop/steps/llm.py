@@ -31,8 +31,8 @@ Purpose = Literal["suggest", "dev", "held_out", "annotate", "compare", "terms"]
 
 _FEW_SHOT_FACT = "llm.few_shot"
 IMPORTED_FACT = "llm.imported"
-BARE_FACT = "llm.bare"
-"""The key of the LLM without examples where examples were found to do it harm: it is then shown none."""
+INSTEAD_FACT = "llm.instead"
+"""The key of the LLM with other examples than those of the training gold, where it was found to do better."""
 
 # Settings of [llm] and [llm.model] that change no answer, or stand in the key by what they bring in: the
 # examples, the guidelines.
@@ -147,10 +147,20 @@ def shown_examples(project: Project, config: Mapping[str, Any] | None = None) ->
     config = llm_config(project) if config is None else config
     pinned = project.store.fact(_FEW_SHOT_FACT)
     if pinned is None:
-        return _from_file(project)[: _most_shots(project, config)]
+        return file_examples(project, config)
     shots = tuple(Row(0, text, annotation=annotation_from_json(said)) for text, said in pinned)
     # What was pinned by an earlier choice of model stays: fewer only where the block says so itself.
     return shots if config.get("few_shot") is None else shots[: config["few_shot"]]
+
+
+def file_examples(project: Project, config: Mapping[str, Any]) -> tuple[Labelled, ...]:
+    """The examples of the project's examples.jsonl, as many as the `[llm]` block shows.
+
+    Raises:
+        FormatError: it has a bad row.
+        BlindnessError: it holds a dev or held-out text.
+    """
+    return _from_file(project)[: _most_shots(project, config)]
 
 
 def _most_shots(project: Project, config: Mapping[str, Any]) -> int:
@@ -230,7 +240,7 @@ def source_of(
 ) -> LLMSource:
     """The LLM of an `[llm]` block; its examples are the project's unless `few_shot` gives others.
 
-    The project's examples are not shown to an LLM that was found to do better without.
+    An LLM that was found to do better with those of examples.jsonl, or with none, is shown them.
 
     Raises:
         LLMError: it cannot be asked (not reachable, not allowed).
@@ -252,8 +262,9 @@ def source_of(
     files = _files(config, folder)
     if files:
         shaped.append(files)
-    if few_shot is None and shown and project.store.fact(BARE_FACT) == _key(shaped, ()):
-        shown = ()
+    if few_shot is None and shown and (instead := project.store.fact(INSTEAD_FACT)) is not None:
+        others = (file_examples(project, config), ())
+        shown = next((other for other in others if _key(shaped, other) == instead), shown)
     return LLMSource(
         project,
         dict(config),

@@ -1,100 +1,131 @@
-"""Whether the LLM to beat is shown examples of the training gold: chosen on dev, where they can do harm."""
+"""Which examples the LLM to beat is shown: of the training gold, unless dev says that they do it harm."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import isnan
+from typing import TYPE_CHECKING, Literal
 
 from annoloop.errors import LLMError
 from annoloop.evaluation.gate import paired_p
 from annoloop.evaluation.scores import count, f_of
 from annoloop.project import Project
-from annoloop.steps.llm import BARE_FACT, LLMSource, llm_config, shown_examples, source_of
+from annoloop.steps.llm import INSTEAD_FACT, LLMSource, file_examples, llm_config, shown_examples, source_of
 from annoloop.steps.looks import looks_of
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import ask_source
 from annoloop.types import Annotation, Gold
 
+if TYPE_CHECKING:
+    from annoloop.llm.annotate import Labelled
+
 _FORM_FACT = "llm.form"
 TEXTS, FIRST = 40, 10
-"""Dev texts that both forms are asked about at most; and the first of them, after which the form without
-examples must be ahead to be asked about the rest."""
+"""Dev texts that are asked about at most; and the first of them, after which another form must be ahead to
+be asked about the rest."""
 ALPHA = 0.05
+
+Examples = Literal["gold", "file", "none"]
+"""Those of the training gold, those of the project's examples.jsonl, none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How an LLM did on the same dev texts with examples and without; `shown` is the form that was chosen.
+    """How an LLM did on the same dev texts with examples of the training gold and with the best `other` ones.
 
-    `of` is the key of the LLM without examples, `score` and `bare` are the headline scores with and without.
+    `of` is the key of the LLM without examples, `shown` what was chosen; `score` is the headline score with
+    examples of the training gold, `other_score` that with the others.
     """
 
     of: str
-    shown: bool
+    shown: Examples
+    other: Examples
     score: float
-    bare: float
+    other_score: float
     texts: int
 
     @property
     def said(self) -> str:
         """The choice in one sentence."""
-        if self.shown:
+        on = f"on {self.texts} dev texts"
+        if self.shown == "gold":
+            instead = "without them" if self.other == "none" else "with those of examples.jsonl"
             return (
-                f"The LLM was shown examples of the training gold: {self.score:.3f} on {self.texts} dev "
-                f"texts, {self.bare:.3f} without them."
+                f"The LLM was shown examples of the training gold: {self.score:.3f} {on}, "
+                f"{self.other_score:.3f} {instead}."
             )
+        shown, how = (
+            ("no examples", "without")
+            if self.shown == "none"
+            else ("examples.jsonl in place of examples", "with those")
+        )
         return (
-            f"The LLM was shown no examples of the training gold, as it does better without: {self.bare:.3f} "
-            f"on {self.texts} dev texts, {self.score:.3f} with them."
+            f"The LLM was shown {shown} of the training gold, as it does better {how}: "
+            f"{self.other_score:.3f} {on}, {self.score:.3f} with the gold's."
         )
 
 
 def choose_form(project: Project, *, on_progress: OnProgress = silent) -> None:
-    """Let the project's LLM be asked without examples where they make it significantly worse on dev.
+    """Let the project's LLM be asked otherwise where examples of the training gold make it worse on dev.
 
-    Examples are what makes the effort equal, so they are shown unless paired p is at most 5 % that the LLM
-    is no better without. Only a few dev texts are asked about. The choice stays once the LLM was compared
-    with a model on held-out texts, and nothing is chosen where the LLM cannot be asked.
+    These are what makes the effort equal, so they are shown unless it does better with the project's own
+    examples.jsonl, or with none: paired p at most 5 %. Only a few dev texts are asked about. The choice
+    stays once the LLM was compared with a model on held-out texts, and nothing is chosen where the LLM
+    cannot be asked.
 
     Raises:
         LLMError: the LLM is wrongly configured.
+        FormatError: examples.jsonl has a bad row.
         BlindnessError: one of the project's examples is a text to be judged by.
     """
     config = llm_config(project)
-    shown = source_of(project, config, purpose="dev", few_shot=shown_examples(project, config))
-    bare = source_of(project, config, purpose="dev", few_shot=())
+    known: dict[Examples, Sequence[Labelled]] = {
+        "gold": shown_examples(project, config),
+        "file": file_examples(project, config),
+        "none": (),
+    }
+    forms: dict[Examples, LLMSource] = {
+        name: source_of(project, config, purpose="dev", few_shot=rows)
+        for name, rows in known.items()
+        if rows or name == "none"
+    }
     looked = {look.llm for look in looks_of(project)}
     gold = sorted(
         (item for item in project.dev_gold() if item.complete), key=lambda item: item.example.input_hash
     )
-    if not shown.few_shot or not gold or looked & {shown.key, bare.key}:
+    if "gold" not in forms or not gold or any(source.key in looked for source in forms.values()):
         return
     try:
-        form = _compared(project, shown, bare, gold[:TEXTS], on_progress)
+        form = _compared(project, forms, gold[:TEXTS], on_progress)
     except LLMError:
         # Whoever asks it about the held-out texts next says why; kept answers need nobody.
         return
     if form is not None:
         project.store.set_fact(_FORM_FACT, asdict(form))
-        project.store.set_fact(BARE_FACT, None if form.shown else bare.key)
+        project.store.set_fact(INSTEAD_FACT, None if form.shown == "gold" else forms[form.shown].key)
 
 
 def _compared(
-    project: Project, shown: LLMSource, bare: LLMSource, gold: Sequence[Gold], on_progress: OnProgress
+    project: Project, forms: Mapping[Examples, LLMSource], gold: Sequence[Gold], on_progress: OnProgress
 ) -> Form | None:
-    """Both forms on the first texts, and on all where the one without examples is ahead."""
-    form = None
+    """All forms on the first texts, and on all the best of the others where it is ahead."""
+    form, left = None, list(forms)
     for part in (gold[:FIRST], gold):
-        with_examples, without = (_asked(project, one, part, on_progress) for one in (shown, bare))
-        ours, theirs = count(project.scheme, part, without), count(project.scheme, part, with_examples)
-        score, alone = (float(f_of(one.units.sum(axis=0))) for one in (theirs, ours))
-        if isnan(score) or isnan(alone):
+        counts = {
+            name: count(project.scheme, part, _asked(project, forms[name], part, on_progress))
+            for name in left
+        }
+        scores = {name: float(f_of(one.units.sum(axis=0))) for name, one in counts.items()}
+        if any(isnan(score) for score in scores.values()):
             continue
-        better = paired_p(ours, theirs, seed=project.settings.training.seed) <= ALPHA
-        form = Form(bare.key, not better, score, alone, len(part))
-        if alone <= score:
+        other = max((name for name in left if name != "gold"), key=scores.__getitem__)
+        p = paired_p(counts[other], counts["gold"], seed=project.settings.training.seed)
+        shown: Examples = other if p <= ALPHA else "gold"
+        form = Form(forms["none"].key, shown, other, scores["gold"], scores[other], len(part))
+        if scores[other] <= scores["gold"]:
             break
+        left = ["gold", other]
     return form
 
 

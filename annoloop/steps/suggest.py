@@ -124,4 +124,4 @@ def _suggesting_llm(project: Project) -> LLMSource | None:
     if not isinstance(source, LLMSource):
         return None
     form = form_of(project, source)
-    return source if source.few_shot or (form is not None and not form.shown) else None
+    return source if source.few_shot or (form is not None and form.shown == "none") else None
