@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,6 +69,17 @@ def measure(docs: Sequence[Doc]) -> GoldSize:
 def is_own(recipe: str) -> bool:
     """Whether a recipe is one of ours, with or without settings; else it is a path to a user's config."""
     return (FOLDER / f"{recipe.partition(':')[0]}.cfg").is_file()
+
+
+def wants_vectors(config: Config) -> bool:
+    """Whether a component of a config looks at static vectors of words."""
+    return any(_has_vectors(component) for component in config["components"].values())
+
+
+def _has_vectors(block: Mapping[str, Any]) -> bool:
+    if block.get("include_static_vectors") is True:
+        return True
+    return any(_has_vectors(inner) for inner in block.values() if isinstance(inner, dict))
 
 
 def load_recipe(recipe: str, kind: Kind) -> Config:

@@ -26,7 +26,9 @@ from annoloop.training.recipe import (
     load_recipe,
     measure,
     score_name,
+    wants_vectors,
 )
+from annoloop.training.vectors import write_vectors
 from annoloop.types import DevGold, Gold, GoldSet, LabelScheme, PoolGold
 
 if TYPE_CHECKING:
@@ -217,6 +219,10 @@ class _Run:
                 )
             write_patterns(patterns, self.making / "patterns.json", lang)
             self.config["paths"]["patterns"] = "patterns.json"
+        if is_own(self.name) and wants_vectors(self.config):
+            write_vectors(docs, self.making / "vectors", lang)
+            self.config["paths"]["vectors"] = "vectors"
+            self.config["initialize"]["vectors"] = "${paths.vectors}"
         if any(block.get("factory") == LINEAR_FACTORY for block in self.config["components"].values()):
             shutil.copy(LINEAR_CODE, self.making)
         self.config.to_disk(self.making / "config.cfg")
@@ -301,9 +307,12 @@ _LOOP_SETTINGS = (
 )
 
 
+_MADE = ("train", "dev", "patterns", "vectors")
+
+
 def _made_here(config: Config) -> dict[str, str]:
     """The files that `prepare` wrote, by their key in [paths]."""
-    return {key: config["paths"][key] for key in ("train", "dev", "patterns") if key in config["paths"]}
+    return {key: config["paths"][key] for key in _MADE if key in config["paths"]}
 
 
 def _train_all(runs: Sequence[_Run], on_progress: OnProgress | None, *, again: bool) -> None:
