@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import spacy
 from spacy.strings import get_string_id
+from test_train_curve import answered
 from test_training import NER, SPAN_PAIRS, dev, pool
 
+import annoloop.training.train as training
 from annoloop.errors import TrainingError
+from annoloop.steps.train import train as train_project
 from annoloop.training import vectors
 from annoloop.training.predict import MAKING, load_model, predict
 from annoloop.training.recipe import load_recipe, wants_vectors
@@ -57,9 +62,8 @@ def test_words_are_known_that_the_gold_never_had(few_words: None, tmp_path: Path
 
 
 def test_vectors_are_of_words_in_any_case_and_of_the_golds_letters(few_words: None, tmp_path: Path) -> None:
-    nlp = spacy.blank("en")
     texts = ["Uniqlo's İpek 👖 größer\r\n", "שלום uniqlo 北京 " + "x" * 50, ""]
-    vectors.write_vectors(list(nlp.pipe(texts)), tmp_path / "vectors", "en")
+    vectors.write_vectors(texts, tmp_path / "vectors", "en")
     made = spacy.load(tmp_path / "vectors").vocab
     kept = made.vectors
     known = ("uniqlo", "Uniqlo", "UNIQLO", "İpek", "größer", "שלום", "北京", "👖", "chicken", "Größe")
@@ -68,7 +72,8 @@ def test_vectors_are_of_words_in_any_case_and_of_the_golds_letters(few_words: No
     unknown = ("слово", "x" * 50, "\r\n")
     assert not [word for word in unknown if get_string_id(word) in kept]
     assert kept.shape[1] == vectors.DIMENSIONS
-    assert "chicken" not in made.strings
+    # The words of the texts do not come along by name.
+    assert not [word for word in ("chicken", "uniqlo", "größer", "北京") if word in made.strings]
 
 
 def test_spacy_reads_the_config_that_is_kept(
@@ -77,14 +82,14 @@ def test_spacy_reads_the_config_that_is_kept(
     out = tmp_path / "model"
     train(
         pool(SPAN_PAIRS), dev(SPAN_PAIRS[::4]), scheme=NER, lang="en", seed=0, out=out,
-        recipes=["ner:include_static_vectors=true,max_steps=10"],
+        recipes=["ner:include_static_vectors=true,max_steps=10"], more_texts=lambda: ["Quokka!"],
     )  # fmt: skip
     monkeypatch.chdir(out / MAKING)
     config = spacy.util.load_config("config.cfg")
     assert config["paths"]["vectors"] == "vectors"
     begun = spacy.training.initialize.init_nlp(config)
     assert begun.vocab.vectors.shape == load_model(out).vocab.vectors.shape
-    assert "code" not in config["paths"]
+    assert get_string_id("quokka") in begun.vocab.vectors
 
 
 def test_a_missing_encoder_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,3 +109,20 @@ def test_only_recipes_that_ask_for_vectors_get_them() -> None:
     assert not wants_vectors(load_recipe("ner", "ner"))
     assert not wants_vectors(load_recipe("textcat_linear", "textcat"))
     assert wants_vectors(load_recipe("spancat:include_static_vectors=true", "spancat"))
+
+
+def test_words_come_from_the_unlabelled_pool_and_never_from_dev_or_held_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, real, given = answered(tmp_path / "p", count=30), training.train, []
+
+    def spied(*gold: Any, more_texts: Callable[[], Iterable[str]], **others: Any) -> Any:
+        given.extend(more_texts())
+        return real(*gold, more_texts=more_texts, **others)
+
+    monkeypatch.setattr(training, "train", spied)
+    train_project(project)
+    labelled = {gold.example.text for gold in project.pool_gold()}
+    assert set(given) == {example.text for example in project.store.examples(split="pool")} - labelled
+    assert len(given) > 10
+    project.store.close()

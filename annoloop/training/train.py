@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,6 +77,7 @@ def train(
     recipes: Sequence[str] | None = None,
     patterns: Sequence[Mapping[str, Any]] | None = None,
     with_dev: bool = False,
+    more_texts: Callable[[], Iterable[str]] | None = None,
     finish: Finish | None = None,
     on_progress: OnProgress | None = None,
 ) -> Trained:
@@ -86,9 +87,10 @@ def train(
     out. `recipes` are names or paths of spaCy configs (None: the defaults of the kind); `patterns` are rows
     with "label" and "pattern" (token dicts, or a phrase) for the recipes that use them. `with_dev` trains
     the best recipe once more on `gold` and `dev` together, for as many steps as were best: a model for the
-    held-out set or for use, whose own answers on dev say nothing. `finish` may change the finished
-    pipeline's folder; what it returns is `dev_said`. `out` is replaced at the end, in one rename: a run
-    that is stopped leaves it as it was.
+    held-out set or for use, whose own answers on dev say nothing. `more_texts` gives texts without gold,
+    such as the pool's: where a recipe looks at vectors, their words get some too. `finish` may change the
+    finished pipeline's folder; what it returns is `dev_said`. `out` is replaced at the end, in one rename: a
+    run that is stopped leaves it as it was.
 
     Raises:
         TrainingError: nothing to learn from, or a recipe that does not work.
@@ -101,20 +103,19 @@ def train(
     staging = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
         runs = [_Run(name, staging / str(index), scheme) for index, name in enumerate(names)]
+        settings: dict[str, Any] = {"lang": lang, "seed": seed, "patterns": patterns}
+        settings["more_texts"] = more_texts
         for run in runs:
-            run.prepare(learn, judge, lang=lang, seed=seed, patterns=patterns)
+            run.prepare(learn, judge, **settings)
         with _own_randomness():
             _train_all(runs, on_progress, again=with_dev)
             best = max(runs, key=lambda run: -1.0 if run.score is None else run.score)
             made, dev_said = best, _dev_said(best, judge)
             if with_dev:
                 made = _Run(best.name, staging / "final", scheme)
-                made.prepare(
-                    [*learn, *judge], judge, lang=lang, seed=seed, patterns=patterns, steps=best.step
-                )
+                made.prepare([*learn, *judge], judge, steps=best.step, **settings)
                 made.train(lambda _step, _score: None)
             if finish is not None:
-                settings = {"lang": lang, "seed": seed, "patterns": patterns}
                 dev_said = finish(
                     made.folder, before := dev_said, lambda: _crossed(best, before, learn, judge, **settings)
                 )
@@ -196,6 +197,7 @@ class _Run:
         lang: str,
         seed: int,
         patterns: Sequence[Mapping[str, Any]] | None,
+        more_texts: Callable[[], Iterable[str]] | None = None,
         steps: int | None = None,
     ) -> None:
         """Write the gold as spaCy reads it, the config fitted to it, and what else the recipe needs.
@@ -220,7 +222,8 @@ class _Run:
             write_patterns(patterns, self.making / "patterns.json", lang)
             self.config["paths"]["patterns"] = "patterns.json"
         if is_own(self.name) and wants_vectors(self.config):
-            write_vectors(docs, self.making / "vectors", lang)
+            texts = [*(doc.text for doc in docs), *(more_texts() if more_texts else ())]
+            write_vectors(texts, self.making / "vectors", lang)
             self.config["paths"]["vectors"] = "vectors"
             self.config["initialize"]["vectors"] = "${paths.vectors}"
         if any(block.get("factory") == LINEAR_FACTORY for block in self.config["components"].values()):

