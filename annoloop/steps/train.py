@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 SEARCHED_FACT = "searched_recipe"
 """The recipe that the last search found: used while the settings name none."""
+
+_POOL_TEXTS = 20_000
+"""Of the pool, whose words get vectors where a recipe looks at some: more add few words, and take minutes."""
 
 
 def fingerprint(project: Project, pool: PoolGold, dev: DevGold) -> str:
@@ -110,6 +114,7 @@ def train_round(project: Project, number: int, *, on_progress: OnProgress = sile
         patterns=_patterns(rules),
         transformer=project.transformer,
         with_dev=True,
+        more_texts=lambda: _pool_texts(project),
         finish=joining,
         on_progress=on_progress,
     )
@@ -166,6 +171,11 @@ def search(project: Project, *, minutes: float, on_progress: OnProgress = silent
     if found.decided:
         project.store.set_fact(SEARCHED_FACT, found.recipe)
     return found
+
+
+def _pool_texts(project: Project) -> Iterator[str]:
+    hashes = [name for _, name in islice(project.store.unasked("pool"), _POOL_TEXTS)]
+    return (example.text for example in project.store.examples(hashes=hashes))
 
 
 def _patterns(rules: RulesSource | None) -> Sequence[Mapping[str, Any]] | None:

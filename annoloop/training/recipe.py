@@ -90,6 +90,17 @@ def is_own(recipe: str) -> bool:
     return (FOLDER / f"{recipe.partition(':')[0]}.cfg").is_file()
 
 
+def wants_vectors(config: Config) -> bool:
+    """Whether a component of a config looks at static vectors of words."""
+    return any(_has_vectors(component) for component in config["components"].values())
+
+
+def _has_vectors(block: Mapping[str, Any]) -> bool:
+    if block.get("include_static_vectors") is True:
+        return True
+    return any(_has_vectors(inner) for inner in block.values() if isinstance(inner, dict))
+
+
 def load_recipe(recipe: str, kind: Kind) -> Config:
     """Read a recipe by name, or any spaCy config by path, without resolving its variables.
 

@@ -15,6 +15,7 @@ from typing import Any
 from annoloop.errors import TrainingError
 from annoloop.training.recipe import default_recipes
 from annoloop.training.train import OnProgress, train
+from annoloop.training.vectors import has_encoder
 from annoloop.types import DevGold, Kind, LabelScheme, PoolGold
 
 SHARES = (0.25, 0.5, 1.0)
@@ -24,6 +25,7 @@ ENOUGH = 0.5
 """The least share of the gold on which another recipe must be ahead of the default to take its place."""
 
 _SPANS = ("", ":dropout=0.3", ":width=96", ":learn_rate=0.001", ":depth=4")
+_VECTORS = ":include_static_vectors=true"
 _LINEAR = ("", ":cased=false", ":penalty=0.03", ":penalty=0.3", ":balanced=false", ":min_texts=1")
 _BOW = ("", ":ngram_size=2", ":dropout=0.3")
 
@@ -97,10 +99,9 @@ def _ranked(rung: Sequence[Tried]) -> list[Tried]:
 def candidates(kind: Kind, *, patterns: bool) -> tuple[str, ...]:
     """Recipes with settings, in the order in which they are tried: the default comes first."""
     first, *others = default_recipes(kind, patterns=patterns)
-    if kind == "ner":
-        return (*(first + more for more in _SPANS), *(("ner",) if patterns else ()))
-    if kind == "spancat":
-        return tuple(first + more for more in _SPANS)
+    if kind in ("ner", "spancat"):
+        more = (*_SPANS, _VECTORS) if has_encoder() else _SPANS
+        return (*(first + settings for settings in more), *(("ner",) if first == "ner_rules" else ()))
     bow, *vectors = others
     return (first, *vectors, *(first + more for more in _LINEAR if more), *(bow + more for more in _BOW))
 

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,12 +28,15 @@ from annoloop.training.recipe import (
     measure,
     require_encoders,
     score_name,
+    wants_vectors,
 )
 from annoloop.training.transformer import fit_transformer, starts_from_transformer
+from annoloop.training.vectors import write_vectors
 from annoloop.types import DevGold, Gold, GoldSet, LabelScheme, PoolGold
 
 if TYPE_CHECKING:
     from confection import Config
+    from spacy.tokens import Doc
 
 OnProgress = Callable[[str, int, int], None]
 """Called with what is going on (recipe, score on dev, seconds), steps done, and an estimate of all steps."""
@@ -79,6 +82,7 @@ def train(
     patterns: Sequence[Mapping[str, Any]] | None = None,
     transformer: Path | None = None,
     with_dev: bool = False,
+    more_texts: Callable[[], Iterable[str]] | None = None,
     finish: Finish | None = None,
     on_progress: OnProgress | None = None,
 ) -> Trained:
@@ -89,9 +93,10 @@ def train(
     with "label" and "pattern" (token dicts, or a phrase) for the recipes that use them, and `transformer` is
     the folder of the BERT for those that start from one (None: the installed package's). `with_dev` trains
     the best recipe once more on `gold` and `dev` together, for as many steps as were best: a model for the
-    held-out set or for use, whose own answers on dev say nothing. `finish` may change the finished
-    pipeline's folder; what it returns is `dev_said`. `out` is replaced at the end, in one rename: a run
-    that is stopped leaves it as it was.
+    held-out set or for use, whose own answers on dev say nothing. `more_texts` gives texts without gold,
+    such as the pool's: where a recipe looks at vectors, their words get some too. `finish` may change the
+    finished pipeline's folder; what it returns is `dev_said`. `out` is replaced at the end, in one rename: a
+    run that is stopped leaves it as it was.
 
     Raises:
         TrainingError: nothing to learn from, or a recipe that does not work.
@@ -101,7 +106,8 @@ def train(
     names = tuple(recipes) if recipes else default_recipes(scheme.kind, patterns=patterns is not None)
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    settings: dict[str, Any] = {"lang": lang, "seed": seed, "patterns": patterns, "transformer": transformer}
+    settings: dict[str, Any] = {"lang": lang, "seed": seed, "patterns": patterns}
+    settings |= {"transformer": transformer, "more_texts": more_texts}
     staging = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
         runs = [_Run(name, staging / str(index), scheme) for index, name in enumerate(names)]
@@ -198,6 +204,7 @@ class _Run:
         seed: int,
         patterns: Sequence[Mapping[str, Any]] | None,
         transformer: Path | None,
+        more_texts: Callable[[], Iterable[str]] | None,
         steps: int | None = None,
     ) -> None:
         """Write the gold as spaCy reads it, the config fitted to it, and what else the recipe needs.
@@ -217,6 +224,17 @@ class _Run:
             fit_transformer(self.config, self.making, transformer, size)
         if steps:
             self.config["training"].update(max_steps=steps, eval_frequency=steps, patience=0)
+        self._bring(docs, lang, patterns, more_texts)
+        self.config.to_disk(self.making / "config.cfg")
+
+    def _bring(
+        self,
+        docs: Sequence[Doc],
+        lang: str,
+        patterns: Sequence[Mapping[str, Any]] | None,
+        more_texts: Callable[[], Iterable[str]] | None,
+    ) -> None:
+        """Write the patterns, the vectors and the code that the recipe asks for."""
         if "patterns" in self.config["paths"]:
             if patterns is None:
                 raise TrainingError(
@@ -224,12 +242,16 @@ class _Run:
                 )
             write_patterns(patterns, self.making / "patterns.json", lang)
             self.config["paths"]["patterns"] = "patterns.json"
+        if is_own(self.name) and wants_vectors(self.config):
+            texts = [*(doc.text for doc in docs), *(more_texts() if more_texts else ())]
+            write_vectors(texts, self.making / "vectors", lang)
+            self.config["paths"]["vectors"] = "vectors"
+            self.config["initialize"]["vectors"] = "${paths.vectors}"
         for block in self.config["components"].values():
             if block.get("factory") == LINEAR_FACTORY:
                 require_encoders(self.name, block)
                 for code in LINEAR_CODE:
                     shutil.copy(code, self.making)
-        self.config.to_disk(self.making / "config.cfg")
 
     def train(self, on_step: Callable[[int, float | None], None]) -> None:
         """Train, and keep the checkpoint that is best on dev.
@@ -311,7 +333,7 @@ _LOOP_SETTINGS = (
 )
 
 
-_MADE = ("train", "dev", "patterns", "pieces", "weights")
+_MADE = ("train", "dev", "patterns", "vectors", "pieces", "weights")
 
 
 def _made_here(config: Config) -> dict[str, str]:

