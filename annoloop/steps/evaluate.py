@@ -272,14 +272,17 @@ def _row(
         cost=0.0,
         tokens=0,
         human_minutes=minutes,
-        note=_seeds_note(project, source) if isinstance(source, ModelSource) else "",
+        note=_model_note(project, source) if isinstance(source, ModelSource) else "",
     )
 
 
-def _seeds_note(project: Project, model: ModelSource) -> str:
-    """How far chance alone moves the model's recipe, where it was trained with several seeds."""
+def _model_note(project: Project, model: ModelSource) -> str:
+    """What its row does not show: how far chance alone moves its recipe, and the packages that it needs."""
     seeds = next((record.dev_seeds for record in project.store.rounds() if record.number == model.number), ())
-    return f"its recipe on dev: {headline(project.scheme)} {over_seeds(seeds)}" if len(seeds) > 1 else ""
+    notes = [f"its recipe on dev: {headline(project.scheme)} {over_seeds(seeds)}"] if len(seeds) > 1 else []
+    if model.packages:
+        notes.append(f"it needs {', '.join(model.packages)} installed, whose size comes on top")
+    return "; ".join(notes)
 
 
 def _speed(project: Project, source: Source, texts: list[str]) -> tuple[float | None, float | None]:

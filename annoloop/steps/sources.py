@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -121,6 +122,12 @@ class ModelSource:
         from annoloop.packaging.export import MAKING
 
         return megabytes(self.path) - megabytes(self.path / MAKING)
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """What the pipeline needs installed beside spaCy, whose size is not in `megabytes`."""
+        meta = json.loads((self.path / "meta.json").read_text(encoding="utf8"))
+        return tuple(meta.get("requirements", ()))
 
     @property
     def dev_key(self) -> str:
