@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from annoloop.errors import TrainingError
 
 DIMENSIONS = 64
-"""Of 512: with 300, F of entities was .015 lower by cross-validation (see benchmarks/training.py)."""
+"""Of 512: with 300, F of entities was .015 lower by cross-validation (see benchmarks/training.txt)."""
 
 LONGEST = 40
 """Characters of a word that gets a vector: what is longer is an address, not a word."""
