@@ -93,7 +93,7 @@ def test_spacy_reads_the_config_that_is_kept(
 
 
 def test_a_missing_encoder_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vectors, "has_encoder", lambda: False)
+    monkeypatch.setattr(vectors, "is_installed", lambda encoder: False)
     for kept in (vectors._encoder, vectors._encoders_words):
         kept.cache_clear()
     with pytest.raises(TrainingError, match="encoder that is not installed") as caught:

