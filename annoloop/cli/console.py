@@ -28,7 +28,7 @@ class Narrator:
         self._task: Any = None
         self._what = ""
         self._started = self._told = 0.0
-        self._first = 0
+        self._first = self._done = 0
 
     def say(self, line: str) -> None:
         """A line that stays."""
@@ -40,9 +40,11 @@ class Narrator:
         """How far something has come; total 0 is unknown."""
         # What follows a colon changes from call to call, such as the score so far: still the same work.
         work = what.partition(":")[0]
-        if work != self._what:
+        # The same approach may read one set of texts after another, each with its own time.
+        if work != self._what or done < self._done:
             self._what, self._started, self._told, self._first = work, time.monotonic(), 0.0, done
             self._end_bar()
+        self._done = done
         if sys.stderr.isatty():
             self._draw(what, done, total)
         elif time.monotonic() - self._told >= PLAIN_EVERY_SECONDS:

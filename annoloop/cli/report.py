@@ -18,5 +18,5 @@ def report(project: ProjectFolder, out: Out = Path("report.html")) -> None:
     from annoloop.steps.report import report as write
 
     made = write(Project.open(project), out)
-    quoted = f"; it quotes {made.quoted} texts" if made.quoted else ""
+    quoted = f"; it quotes {made.quoted} text{'s' * (made.quoted != 1)}" if made.quoted else ""
     typer.echo(f"report: {made.path}{quoted}")
