@@ -11,10 +11,11 @@ from nbclient import NotebookClient
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_from_top_to_bottom(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=280, resources={"metadata": {"path": str(path.parent)}}).execute()
+    NotebookClient(notebook, timeout=800, resources={"metadata": {"path": str(path.parent)}}).execute()
     printed = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert not [output for output in printed if output.output_type == "error"]
     assert "exported" in "".join(output.get("text", "") for output in printed)
