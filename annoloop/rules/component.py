@@ -1,4 +1,4 @@
-"""Match patterns: the one implementation, and a spaCy component around it, in one file that stands alone.
+"""Match patterns: the one implementation, and two spaCy components around it, in one file that stands alone.
 
 The file travels inside exported packages, so it imports nothing of annoloop: only spaCy and what comes
 with Python. `PatternMatcher` is also what `annoloop.rules.matcher.Rules` matches by.
@@ -24,6 +24,7 @@ from spacy.pipeline.pipe import Pipe
 from spacy.tokens import Doc, Span, SpanGroup
 
 FACTORY = "annoloop_rules"
+TAGS_FACTORY = "annoloop_rule_tags"
 FILE_NAME = "patterns.jsonl"
 SPANS_KEY = "sc"
 MODES = ("fill", "override")
@@ -228,21 +229,41 @@ class RulesComponent(Pipe):  # type: ignore[misc]
     @patterns.setter
     def patterns(self, rows: Iterable[Mapping[str, Any]]) -> None:
         self._rows = [dict(row) for row in rows]
-        self._matcher: PatternMatcher | None = None
+        self._made: list[PatternMatcher] = []
+
+    def initialize(
+        self,
+        get_examples: Callable[[], Iterable[Any]],
+        *,
+        nlp: Language | None = None,
+        patterns: list[dict[str, Any]] | None = None,
+    ) -> None:
+        """Take the rows where a config names some."""
+        if patterns is not None:
+            self.patterns = patterns
 
     def __call__(self, doc: Doc) -> Doc:
         """Match the patterns and set what they say."""
-        if self._matcher is None:
-            # Late: when the component is read from disk, the tokenizer may not have been yet.
-            self._matcher = PatternMatcher(self.vocab, self.nlp.tokenizer, self._rows, self.kind)
-        found = self._matcher(doc)
+        [matcher] = self._matchers()
+        found = matcher(doc)
         if self.kind == "ner":
-            doc.ents = list(self._joined(doc, self._matcher.spans(found), list(doc.ents)))
+            doc.ents = list(self._joined(doc, matcher.spans(found), list(doc.ents)))
         elif self.kind == "spancat":
-            self._set_group(doc, self._matcher.spans(found))
+            self._set_group(doc, matcher.spans(found))
         else:
-            self._set_categories(doc, self._matcher.labels(found))
+            self._set_categories(doc, matcher.labels(found))
         return doc
+
+    def _sorts(self) -> list[Sequence[Mapping[str, Any]]]:
+        """The rows by what is told apart: each sort has a matcher of its own."""
+        return [self._rows]
+
+    def _matchers(self) -> list[PatternMatcher]:
+        if not self._made:
+            # Late: when the component is read from disk, the tokenizer may not have been yet.
+            tokenize = self.nlp.tokenizer
+            self._made = [PatternMatcher(self.vocab, tokenize, rows, self.kind) for rows in self._sorts()]
+        return self._made
 
     def _joined(self, doc: Doc, rules: Sequence[Marked], model: Sequence[Span]) -> dict[Span, None]:
         known = {(span.start, span.end, span.label_): span for span in model}
@@ -305,6 +326,51 @@ class RulesComponent(Pipe):  # type: ignore[misc]
         return self
 
 
+class RuleTagger(RulesComponent):
+    """Sets what rules say of entities as the tokens' tags, which a recogniser after it can look at.
+
+    A tag is "B-LABEL" for the first token of what a rule finds and "I-LABEL" for others. Rows with "made"
+    were made of the training gold. Where both sorts say something of a token, a bar stands between.
+    """
+
+    def __init__(self, nlp: Language, name: str) -> None:
+        super().__init__(nlp, name, kind="ner", labels=(), mode="fill")
+        self._seen: dict[str, list[str]] = {}
+
+    def initialize(
+        self,
+        get_examples: Callable[[], Iterable[Any]],
+        *,
+        nlp: Language | None = None,
+        patterns: list[dict[str, Any]] | None = None,
+    ) -> None:
+        """Take the rows, and what is to be said of the training texts.
+
+        Made rows know those by heart, and a recogniser would learn to trust them blindly. So while the
+        training lasts the tags count that the reference docs have: of rows that were made without the text.
+        """
+        super().initialize(get_examples, patterns=patterns)
+        self._seen = {eg.reference.text: [token.tag_ for token in eg.reference] for eg in get_examples()}
+
+    def _sorts(self) -> list[Sequence[Mapping[str, Any]]]:
+        return [[row for row in self._rows if bool(row.get("made")) == made] for made in (False, True)]
+
+    def __call__(self, doc: Doc) -> Doc:
+        """Match the patterns and set the tags."""
+        given, made = self._matchers()
+        seen = self._seen.get(doc.text) or _tags(doc, made)
+        for token, *tags in zip(doc, _tags(doc, given), seen, strict=True):
+            token.tag_ = "|".join(tags) if any(tags) else ""
+        return doc
+
+
+def _tags(doc: Doc, matcher: PatternMatcher) -> list[str]:
+    tags = [""] * len(doc)
+    for start, end, label in matcher.spans(matcher(doc)):
+        tags[start:end] = [f"B-{label}", *[f"I-{label}"] * (end - start - 1)]
+    return tags
+
+
 def make_rules(nlp: Language, name: str, kind: str, labels: list[str], mode: str) -> "RulesComponent":
     """Make the component from a config block."""
     return RulesComponent(nlp, name, kind=kind, labels=labels, mode=mode)
@@ -318,3 +384,5 @@ if not Language.has_factory(FACTORY):
         default_config={"kind": "ner", "labels": [], "mode": "override"},
         func=make_rules,
     )
+if not Language.has_factory(TAGS_FACTORY):
+    Language.factory(TAGS_FACTORY, func=RuleTagger)

@@ -53,9 +53,9 @@ class GoldSize:
     """The share of texts with more than one line."""
 
 
-def default_recipes(kind: Kind, *, patterns: bool) -> tuple[str, ...]:
-    """Names of the recipes that `train` tries; dev chooses among them."""
-    return ("ner_rules",) if kind == "ner" and patterns else (*_DEFAULTS[kind], *vector_recipes(kind))
+def default_recipes(kind: Kind, *, rules: bool) -> tuple[str, ...]:
+    """Names of the recipes that `train` tries; dev chooses among them. `rules`: whether it is given some."""
+    return ("ner_rules",) if kind == "ner" and rules else (*_DEFAULTS[kind], *vector_recipes(kind))
 
 
 def vector_recipes(kind: Kind) -> tuple[str, ...]:
