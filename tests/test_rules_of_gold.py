@@ -97,6 +97,13 @@ def test_of_the_projects_rules_those_that_may_take_for_ever_stay_out():
     assert RuleMaker(SCHEME, "en").given == []
 
 
+def test_of_the_projects_rules_those_that_are_right_in_the_gold_are_sure():
+    own = rules_of([{"label": "BRAND", "pattern": word, "attr": "LOWER"} for word in (*BRANDS, "jeans")])
+    made = RuleMaker(SCHEME, "en", own)(PoolGold(tuple(some_gold())))
+    assert [row for row in own.rows if row in made.sure] == own.rows[:-1]
+    assert not [row for row in own.rows if row in made.rows]
+
+
 def tagger(rows: list[dict], learned: list[tuple[str, list[Span]]], tmp_path: Path):
     """A pipeline that tags by the rows and has been initialised with these texts and their spans."""
     nlp = spacy.blank("en")

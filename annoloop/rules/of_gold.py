@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,9 +35,9 @@ _ROWS = list[dict[str, Any]]
 class GoldRules:
     """Rules made of gold, as rows that `rules.component` reads.
 
-    `rows` are the smallest set that keeps the score, `sure` those of them that are expected to be right
-    mostly, with those that say where a label is not. `crossed` has for every text of the gold, by its hash,
-    the spans that such rules found in it when they were made of the other four fifths of the gold.
+    `rows` are the smallest set that keeps the score. `sure` are those of them and of the project's own that
+    are expected to be right mostly, and those that say where a label is not. `crossed` has for every text of
+    the gold, by its hash, the spans that such rules found in it when they were made of the other four fifths.
     """
 
     rows: tuple[dict[str, Any], ...]
@@ -60,7 +61,11 @@ class RuleMaker:
     @property
     def given(self) -> _ROWS:
         """The rows of the project's own rules."""
-        return [pattern.row for pattern in self.rules.patterns if pattern.proven] if self.rules else []
+        return [pattern.row for pattern in self._own]
+
+    @property
+    def _own(self) -> list[Pattern]:
+        return [pattern for pattern in self.rules.patterns if pattern.proven] if self.rules else []
 
     @property
     def code(self) -> Mapping[str, Path]:
@@ -77,42 +82,60 @@ class RuleMaker:
         """
         name = tuple((item.example.input_hash, item.annotation, item.complete) for item in gold)
         if name not in self._kept:
-            self._kept[name] = rules_of_gold(gold, scheme=self.scheme, lang=self.lang)
+            self._kept[name] = rules_of_gold(gold, scheme=self.scheme, lang=self.lang, own=self._own)
         return self._kept[name]
 
 
-def rules_of_gold(gold: PoolGold, *, scheme: LabelScheme, lang: str) -> GoldRules:
+def rules_of_gold(
+    gold: PoolGold, *, scheme: LabelScheme, lang: str, own: Sequence[Pattern] = ()
+) -> GoldRules:
     """Propose rules from complete gold and choose among them, once of all and once without each fifth.
 
     All are matched once: what a rule says of a text counts for the fifth of that text only where it would
-    have been proposed without it (`MatchTable`), and the choice for a fifth looks at the others alone.
+    have been proposed without it (`MatchTable`), and the choice for a fifth looks at the others alone. `own`
+    are the project's rules, of which the gold only says which are sure.
 
     Raises:
         BlindnessError: the gold is not gold to learn from.
     """
     complete = sorted(
-        (item for item in gold if item.complete), key=lambda item: fraction(item.example.input_hash, "rules")
+        (item for item in gold if item.complete), key=lambda item: fraction(_name(item), "rules")
     )
     learn, rest = PoolGold(tuple(complete[:_MOST_TEXTS])), complete[_MOST_TEXTS:]
+    sure = _sure(_ground(own, [_of_file(one) for one in own], learn, scheme, lang), range(len(own)))
     candidates = from_gold(learn, scheme=scheme, lang=lang) if learn.items else ()
     if not candidates:
-        return GoldRules((), (), {item.example.input_hash: () for item in complete})
-    lines = "\n".join(one.line for one in candidates)
-    patterns = read_patterns(lines, scheme=scheme, lang=lang)
-    rules = Rules(patterns, scheme=scheme, lang=lang)
-    found = [rules.explain(item.example.text) for item in learn]
-    candidates = measured(candidates, learn, found, scheme=scheme)
-    ground = _Ground(patterns, candidates, learn, found, scheme, lang)
+        return GoldRules((), tuple(sure), {_name(item): () for item in complete})
+    patterns = read_patterns("\n".join(one.line for one in candidates), scheme=scheme, lang=lang)
+    ground = _ground(patterns, candidates, learn, scheme, lang)
     chosen, crossed = ground.chosen(range(len(learn))), ground.crossed()
     made = Rules([patterns[number] for number in chosen], scheme=scheme, lang=lang)
     said = made.predict(item.example.text for item in rest)
-    crossed |= {item.example.input_hash: one.spans for item, one in zip(rest, said, strict=True)}
-    sure = (patterns[number].row for number in chosen if _is_sure(candidates[number]))
-    return GoldRules(tuple(made.rows), tuple(sure), crossed)
+    crossed |= {_name(item): one.spans for item, one in zip(rest, said, strict=True)}
+    return GoldRules(tuple(made.rows), (*sure, *_sure(ground, chosen)), crossed)
 
 
-def _is_sure(one: Candidate) -> bool:
-    return one.negative or (one.expected or 0.0) >= _EXPECTED
+def _of_file(pattern: Pattern) -> Candidate:
+    return Candidate(json.dumps(pattern.row), "gold", "file", 0)
+
+
+def _ground(
+    patterns: Sequence[Pattern],
+    candidates: Sequence[Candidate],
+    gold: PoolGold,
+    scheme: LabelScheme,
+    lang: str,
+) -> _Ground:
+    rules = Rules(patterns, scheme=scheme, lang=lang)
+    found = [rules.explain(item.example.text) for item in gold]
+    candidates = measured(candidates, gold, found, scheme=scheme)
+    return _Ground(patterns, candidates, gold, found, scheme, lang)
+
+
+def _sure(ground: _Ground, numbers: Iterable[int]) -> list[dict[str, Any]]:
+    """The rows of those that are expected to be right mostly, and of negative ones."""
+    ones = ((ground.patterns[number], ground.candidates[number]) for number in numbers)
+    return [pattern.row for pattern, one in ones if one.negative or (one.expected or 0.0) >= _EXPECTED]
 
 
 @dataclass(frozen=True)
