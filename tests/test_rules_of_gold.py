@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from annoloop.packaging.verify import verify_wheel
 from annoloop.rules.component import FACTORY, TAGS_FACTORY
 from annoloop.rules.matcher import Rules
 from annoloop.rules.of_gold import RuleMaker, rules_of_gold
+from annoloop.rules.pattern_matcher import PatternMatcher
 from annoloop.rules.patterns import read_patterns
 from annoloop.training.gold_files import write_gold
 from annoloop.training.predict import load_model, predict
@@ -51,10 +53,22 @@ def rules_of(rows: list[dict]) -> Rules:
     return Rules(read_patterns(lines, scheme=SCHEME, lang="en"), scheme=SCHEME, lang="en")
 
 
+def found_by(rows: Sequence[Mapping], text: str) -> list[str]:
+    nlp = spacy.blank("en")
+    matcher = PatternMatcher(nlp.vocab, nlp.tokenizer, rows, "ner")
+    doc = nlp.make_doc(text)
+    return sorted(doc[start:end].text for start, end, _ in matcher.spans(matcher(doc)))
+
+
 def test_they_find_the_names_of_the_gold_in_other_texts():
     made = rules_of_gold(PoolGold(tuple(some_gold())), scheme=SCHEME, lang="en")
-    [said] = rules_of([dict(row) for row in made.rows]).predict(["where do they sell Uniqlo and levi's?"])
-    assert [(span.start, span.end) for span in said.spans] == [(19, 25), (30, 36)]
+    assert found_by(made.rows, "where do they sell Uniqlo and levi's?") == ["Uniqlo", "levi's"]
+
+
+def test_what_travels_does_not_tell_the_names_of_the_gold():
+    made = rules_of_gold(PoolGold(tuple(some_gold())), scheme=SCHEME, lang="en")
+    said = json.dumps([made.rows, made.sure], ensure_ascii=False).lower()
+    assert made.rows and not [brand for brand in BRANDS if brand.lower() in said]
 
 
 def test_of_a_text_only_rules_are_heard_that_others_speak_for():
@@ -63,10 +77,9 @@ def test_of_a_text_only_rules_are_heard_that_others_speak_for():
     rare = [gold(f"we like {name} at {n}", name) for name in names for n in range(3)]
     once = gold("they wear zzyzx all day", "zzyzx")
     made = rules_of_gold(PoolGold((*some_gold(), *rare, once)), scheme=SCHEME, lang="en")
-    [whole] = rules_of([dict(row) for row in made.rows]).predict([once.example.text])
-    assert whole == once.annotation
-    assert made.crossed[once.example.input_hash] == ()
-    known = [made.crossed[one.example.input_hash] == one.annotation.spans for one in rare]
+    assert found_by(made.rows, once.example.text) == ["zzyzx"]
+    assert made.crossed[once.example.input_hash] == ((), ())
+    known = [made.crossed[one.example.input_hash][0] == one.annotation.spans for one in rare]
     assert sum(known) > len(known) * 0.5
 
 
@@ -78,7 +91,8 @@ def test_the_order_of_the_gold_changes_nothing_and_offsets_fit(items, size):
     assert made == rules_of_gold(PoolGold(tuple(reversed(part))), scheme=SCHEME, lang="en")
     assert set(made.crossed) == {one.example.input_hash for one in part}
     for one in part:
-        SCHEME.check(Annotation(spans=made.crossed[one.example.input_hash]), one.example.text)
+        for spans in made.crossed[one.example.input_hash]:
+            SCHEME.check(Annotation(spans=spans), one.example.text)
 
 
 def test_only_complete_gold_to_learn_from_makes_rules():
@@ -109,7 +123,7 @@ def tagger(rows: list[dict], learned: list[tuple[str, list[Span]]], tmp_path: Pa
     nlp = spacy.blank("en")
     nlp.add_pipe(TAGS_FACTORY)
     golds = [gold(text) for text, _ in learned]
-    tags = {one.example.input_hash: spans for one, (_, spans) in zip(golds, learned, strict=True)}
+    tags = {one.example.input_hash: ((), spans) for one, (_, spans) in zip(golds, learned, strict=True)}
     docs = write_gold(golds, tmp_path / "t.spacy", SCHEME, "en", piece=4, tags=tags)
     nlp.config["initialize"]["components"] = {TAGS_FACTORY: {"patterns": rows}}
     nlp.initialize(lambda: [SpacyExample(nlp.make_doc(doc.text), doc) for doc in docs])
@@ -118,8 +132,9 @@ def tagger(rows: list[dict], learned: list[tuple[str, list[Span]]], tmp_path: Pa
 
 ROWS = [
     {"label": "BRAND", "phrases": ["acne studios", "gap"], "attr": "LOWER"},
-    {"label": "BRAND", "pattern": "gap", "attr": "LOWER", "made": True},
-    {"label": "BRAND", "pattern": "nike", "made": True},
+    {"label": "BRAND", "pattern": "gap", "attr": "LOWER", "made": "rules"},
+    {"label": "BRAND", "pattern": "nike", "made": "rules"},
+    {"label": "BRAND", "pattern": "nike or", "attr": "LOWER", "made": "names"},
 ]
 
 
@@ -132,12 +147,12 @@ def test_training_texts_show_what_was_made_without_them_and_others_all(tmp_path)
     start = text.index("zzyzx")
     nlp, docs = tagger(ROWS, [(text, [Span(start, start + 5, "BRAND")])], tmp_path)
     assert [doc.text for doc in docs] == ["👖 nike or Gap ", "or zzyzx here 東京"]
-    assert [tags_of(nlp(doc.text)) for doc in docs] == [["", "", "", "B-BRAND|"], ["", "|B-BRAND", "", ""]]
+    assert [tags_of(nlp(doc.text)) for doc in docs] == [["", "", "", "B-BRAND|"], ["", "||B-BRAND", "", ""]]
     other = tags_of(nlp("Acne Studios, nike or Gap"))
-    assert other == ["B-BRAND|", "I-BRAND|", "", "|B-BRAND", "", "B-BRAND|B-BRAND"]
+    assert other == ["B-BRAND|", "I-BRAND|", "", "|B-BRAND|B-BRAND", "||I-BRAND", "B-BRAND|B-BRAND|"]
     nlp.to_disk(tmp_path / "nlp")
     loaded = spacy.load(tmp_path / "nlp")
-    assert tags_of(loaded(docs[0].text)) == ["", "|B-BRAND", "", "B-BRAND|B-BRAND"]
+    assert tags_of(loaded(docs[0].text)) == ["", "|B-BRAND|B-BRAND", "||I-BRAND", "B-BRAND|B-BRAND|"]
     assert loaded.get_pipe(TAGS_FACTORY).patterns == ROWS
     assert [tags_of(doc) for doc in loaded.pipe(["", " ", "\r\n"])] == [[], [""], [""]]
 

@@ -1,7 +1,7 @@
 """The smallest set of patterns that keeps the score, and the set whose word can be taken.
 
 Both work on one table of matches: nothing is matched again for a subset, only settled again, as
-`rules.component` settles it, in the texts that a pattern touches.
+`rules.pattern_matcher` settles it, in the texts that a pattern touches.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annoloop.errors import BlindnessError
-from annoloop.rules.component import Found, PatternMatcher
 from annoloop.rules.matcher import Match
+from annoloop.rules.pattern_matcher import Found, PatternMatcher
 from annoloop.rules.patterns import Pattern, blank
 from annoloop.rules.suggest import FOLDS, Candidate, Record, expectations, fold_of, is_fair, record
 from annoloop.rules.workbench import wilson

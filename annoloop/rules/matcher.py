@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from spacy.language import Language
     from spacy.tokens import Doc
 
-    from annoloop.rules.component import Found, PatternMatcher
+    from annoloop.rules.pattern_matcher import Found, PatternMatcher
 
 __all__ = ["DEFAULT_NAME", "Match", "Pattern", "Rules", "load_rules", "read_pattern"]
 
@@ -138,7 +138,7 @@ class Rules:
     def _build(self) -> tuple[Language, PatternMatcher]:
         import spacy
 
-        from annoloop.rules.component import PatternMatcher
+        from annoloop.rules.pattern_matcher import PatternMatcher
 
         nlp = spacy.blank(self.lang)
         return nlp, PatternMatcher(nlp.vocab, nlp.tokenizer, self.rows, self.scheme.kind)

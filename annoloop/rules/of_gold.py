@@ -1,20 +1,25 @@
-"""Rules that training makes of its gold: what they say of a text, and what they would say without it."""
+"""Rules and names that training takes from its gold: what they say of a text, and would say without it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from annoloop.hashing import fraction
 from annoloop.rules.choose import MatchTable, choose
-from annoloop.rules.joining import CODE_NAME
+from annoloop.rules.joining import CODE
 from annoloop.rules.matcher import Match, Rules
-from annoloop.rules.patterns import Pattern, read_patterns
-from annoloop.rules.suggest import FOLDS, Candidate, from_gold, measured
+from annoloop.rules.pattern_matcher import PatternMatcher, unreadable
+from annoloop.rules.patterns import Pattern, blank, read_patterns
+from annoloop.rules.suggest import FOLDS, Candidate, fold_of, from_gold, measured
 from annoloop.types import Gold, LabelScheme, PoolGold, Span
+
+if TYPE_CHECKING:
+    from spacy.tokens import Doc
 
 SURE = 1.5
 """Standard errors by which a rule has to gain. Fashion brands, training gold in outer folds:
@@ -24,6 +29,9 @@ _EXPECTED = 0.65
 """The least precision expected of a sure rule. Three folds of fashion brands, filled in after a recogniser
 of F .731 / .681 / .662 by all rules .745 / .723 / .707, by those from .5, .6, .7, .8 and .9 on
 .747 / .723 / .707, .749 / .727 / .717, .759 / .727 / .717, .759 / .704 / .700 and .757 / .681 / .675."""
+
+_LONGEST_NAME = 6
+"""Tokens: longer names hardly come again."""
 
 _MOST_TEXTS = 3_000
 """Texts that rules are made of: more would take minutes, and add rare names only."""
@@ -35,14 +43,16 @@ _ROWS = list[dict[str, Any]]
 class GoldRules:
     """Rules made of gold, as rows that `rules.component` reads.
 
-    `rows` are the smallest set that keeps the score. `sure` are those of them and of the project's own that
-    are expected to be right mostly, and those that say where a label is not. `crossed` has for every text of
-    the gold, by its hash, the spans that such rules found in it when they were made of the other four fifths.
+    `rows` are the smallest set of rules that keeps the score ("made": "rules"), and all names of the gold in
+    any case ("made": "names"). `sure` are those of the rules and of the project's own that are expected to be
+    right mostly, and those that say where a label is not. `crossed` has for every text of the gold, by its
+    hash, the spans that such rules and names found in it when they came from the other four fifths alone.
+    Phrases of the gold stand in the rows as keys, since they travel with the model.
     """
 
     rows: tuple[dict[str, Any], ...]
     sure: tuple[dict[str, Any], ...]
-    crossed: Mapping[str, tuple[Span, ...]]
+    crossed: Mapping[str, tuple[tuple[Span, ...], tuple[Span, ...]]]
 
 
 @dataclass(frozen=True)
@@ -70,9 +80,9 @@ class RuleMaker:
     @property
     def code(self) -> Mapping[str, Path]:
         """The components' code by the name under which it travels with a pipeline."""
-        from annoloop.rules import component  # Registers its factories.
+        import annoloop.rules.component  # noqa: F401  (registers its factories)
 
-        return {CODE_NAME: Path(component.__file__)}
+        return CODE
 
     def __call__(self, gold: PoolGold) -> GoldRules:
         """Make rules of gold to learn from; equal gold gives equal rules.
@@ -105,14 +115,53 @@ def rules_of_gold(
     sure = _sure(_ground(own, [_of_file(one) for one in own], learn, scheme, lang), range(len(own)))
     candidates = from_gold(learn, scheme=scheme, lang=lang) if learn.items else ()
     if not candidates:
-        return GoldRules((), tuple(sure), {_name(item): () for item in complete})
+        return GoldRules((), tuple(sure), {_name(item): ((), ()) for item in complete})
     patterns = read_patterns("\n".join(one.line for one in candidates), scheme=scheme, lang=lang)
     ground = _ground(patterns, candidates, learn, scheme, lang)
-    chosen, crossed = ground.chosen(range(len(learn))), ground.crossed()
+    chosen = ground.chosen(range(len(learn)))
     made = Rules([patterns[number] for number in chosen], scheme=scheme, lang=lang)
-    said = made.predict(item.example.text for item in rest)
-    crossed |= {_name(item): one.spans for item, one in zip(rest, said, strict=True)}
-    return GoldRules(tuple(made.rows), (*sure, *_sure(ground, chosen)), crossed)
+    by_rules = ground.crossed() | _said(made, rest)
+    by_name = _names_crossed(complete, lang)
+    crossed = {_name(item): (by_rules[_name(item)], by_name[_name(item)]) for item in complete}
+    tokenize = blank(lang).tokenizer
+    rows = [{**unreadable(row, tokenize), "made": "rules"} for row in made.rows]
+    rows += [{**row, "made": "names"} for row in _names(complete, tokenize)]
+    fill = (unreadable(row, tokenize) for row in _sure(ground, chosen))
+    return GoldRules(tuple(rows), (*sure, *fill), crossed)
+
+
+def _said(rules: Rules, gold: Sequence[Gold]) -> dict[str, tuple[Span, ...]]:
+    made = rules.predict(item.example.text for item in gold)
+    return {_name(item): one.spans for item, one in zip(gold, made, strict=True)}
+
+
+def _names(gold: Iterable[Gold], tokenize: Callable[[str], Doc]) -> list[dict[str, Any]]:
+    """A row for each label: the names that have it in the gold, in any case, mostly or alone."""
+    labels: dict[str, Counter[str]] = {}
+    for item in gold:
+        for span in item.annotation.spans:
+            name = item.example.text[span.start : span.end].lower()
+            if len(tokenize(name)) <= _LONGEST_NAME:
+                labels.setdefault(name, Counter())[span.label] += 1
+    names: dict[str, list[str]] = {}
+    for name, counts in sorted(labels.items()):
+        names.setdefault(max(sorted(counts), key=lambda label: counts[label]), []).append(name)
+    rows = ({"label": label, "phrases": found, "attr": "LOWER"} for label, found in sorted(names.items()))
+    return [unreadable(row, tokenize) for row in rows]
+
+
+def _names_crossed(gold: Sequence[Gold], lang: str) -> dict[str, tuple[Span, ...]]:
+    """Where names stand in each text that other fifths of the gold have."""
+    nlp = blank(lang)
+    made: dict[str, tuple[Span, ...]] = {}
+    for fold in range(FOLDS):
+        rows = _names((item for item in gold if fold_of(item) != fold), nlp.tokenizer)
+        matcher = PatternMatcher(nlp.vocab, nlp.tokenizer, rows, "ner")
+        for item in (item for item in gold if fold_of(item) == fold):
+            doc = nlp.tokenizer(item.example.text)
+            spans = ((doc[start:end], label) for start, end, label in matcher.spans(matcher(doc)))
+            made[_name(item)] = tuple(Span(s.start_char, s.end_char, label) for s, label in spans)
+    return made
 
 
 def _of_file(pattern: Pattern) -> Candidate:

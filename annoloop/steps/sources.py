@@ -134,7 +134,7 @@ class ModelSource:
         """How many rules that were made of its training gold the pipeline brings along."""
         path = self.path / "rule_tags" / "patterns.jsonl"
         lines = path.read_text(encoding="utf8").splitlines() if path.is_file() else []
-        return sum(bool(json.loads(line).get("made")) for line in lines)
+        return sum(json.loads(line).get("made") == "rules" for line in lines)
 
     @property
     def dev_key(self) -> str:

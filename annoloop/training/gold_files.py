@@ -28,12 +28,13 @@ def write_gold(
     *,
     piece: int | None,
     beginning: int | None = None,
-    tags: Mapping[str, Sequence[Span]] | None = None,
+    tags: Mapping[str, Sequence[Sequence[Span]]] | None = None,
 ) -> list[Doc]:
     """Write gold as reference docs; returns the docs.
 
     Texts with spans are cut into pieces of so many tokens, and of others is kept no more than the beginning.
-    `tags` are spans by input hash: their tokens get tags of "B-" (the first) or "I-" and the label.
+    `tags` are spans by input hash, from several sources: their tokens get tags of "B-" (the first) or "I-"
+    and the label, with bars between the sources.
     """
     import spacy
     from spacy.tokens import DocBin
@@ -77,18 +78,22 @@ def _pieces(
         yield _piece(text, annotation, doc[start].idx, len(text))
 
 
-def _set_tags(pieces: Sequence[Doc], spans: Sequence[Span]) -> None:
+def _set_tags(pieces: Sequence[Doc], sources: Sequence[Sequence[Span]]) -> None:
     """Tag the tokens of the spans, which are of the text that the pieces make up."""
-    if not spans:
+    if not any(sources):
         return
     begins = 0
     for doc in pieces:
         for token in doc:
-            start, end = begins + token.idx, begins + token.idx + len(token)
-            span = next((span for span in spans if span.start <= start and end <= span.end), None)
-            if span is not None:
-                token.tag_ = f"{'B' if start == span.start else 'I'}-{span.label}"
+            place = begins + token.idx, begins + token.idx + len(token)
+            tags = [_tag(spans, *place) for spans in sources]
+            token.tag_ = "|".join(tags) if any(tags) else ""
         begins += len(doc.text)
+
+
+def _tag(spans: Sequence[Span], start: int, end: int) -> str:
+    span = next((span for span in spans if span.start <= start and end <= span.end), None)
+    return "" if span is None else f"{'B' if start == span.start else 'I'}-{span.label}"
 
 
 def _piece(text: str, annotation: Annotation, start: int, end: int) -> tuple[str, Annotation]:

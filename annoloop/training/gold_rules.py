@@ -35,8 +35,8 @@ class GoldRules(Protocol):
         ...
 
     @property
-    def crossed(self) -> Mapping[str, Sequence[Span]]:
-        """Of each text what rules say that were made of other texts."""
+    def crossed(self) -> Mapping[str, Sequence[Sequence[Span]]]:
+        """Of each text what rows say that were made of other texts, by source."""
         ...
 
 
@@ -86,8 +86,7 @@ def bring_rules(config: Config, making: Path, rules: RulesAtHand) -> None:
     """Write the rows and the code beside the config, and set in it where they are."""
     import srsly
 
-    made = ({**row, "made": True} for row in rules.made.rows)
-    srsly.write_json(making / "patterns.json", [*rules.given, *made])
+    srsly.write_json(making / "patterns.json", [*rules.given, *rules.made.rows])
     srsly.write_json(making / "gold_rules.json", list(rules.made.sure))
     config["paths"].update(patterns="patterns.json", gold_rules="gold_rules.json")
     for name, code in rules.code.items():
