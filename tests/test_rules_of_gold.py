@@ -21,6 +21,7 @@ from annoloop.rules.matcher import Rules
 from annoloop.rules.of_gold import RuleMaker, rules_of_gold
 from annoloop.rules.pattern_matcher import PatternMatcher
 from annoloop.rules.patterns import read_patterns
+from annoloop.steps.sources import ModelSource
 from annoloop.training.gold_files import write_gold
 from annoloop.training.predict import load_model, predict
 from annoloop.training.recipe import FOLDER
@@ -199,6 +200,9 @@ def test_rules_of_the_gold_fill_in_where_the_recogniser_is_silent(tmp_path):
     with nlp.select_pipes(disable=["gold_rules"]):
         assert not nlp("They sell uniqlo, levi's").ents
     assert made.dev_score == 1.0
+    rows = nlp.get_pipe("rule_tags").patterns
+    assert ModelSource(made.path, 1, "", SCHEME).gold_rules == len(rows) - 1 > 0
+    assert [row["made"] for row in rows].count("names") == 1
 
 
 def test_where_dev_says_so_they_do_not(tmp_path):

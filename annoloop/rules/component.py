@@ -16,11 +16,10 @@ from spacy.pipeline.pipe import Pipe
 from spacy.tokens import Doc, Span, SpanGroup
 
 if __package__:
-    from .pattern_matcher import Marked, PatternMatcher
+    from . import pattern_matcher
 else:
     # Read by its path, as `spacy train --code` does, it belongs to no package.
-    _beside = util.import_file("pattern_matcher", Path(__file__).with_name("pattern_matcher.py"))
-    Marked, PatternMatcher = _beside.Marked, _beside.PatternMatcher
+    pattern_matcher = util.import_file("pattern_matcher", Path(__file__).with_name("pattern_matcher.py"))
 
 FACTORY = "annoloop_rules"
 TAGS_FACTORY = "annoloop_rule_tags"
@@ -30,14 +29,16 @@ MODES = ("fill", "override")
 SOURCES = (None, "rules", "names")
 
 
-def joined_spans(rules: Sequence[Marked], model: Sequence[Marked], *, kind: str, mode: str) -> list[Marked]:
+def joined_spans(
+    rules: Sequence[pattern_matcher.Marked], model: Sequence[pattern_matcher.Marked], *, kind: str, mode: str
+) -> list[pattern_matcher.Marked]:
     """The spans of both. Where they are rivals the model's stay ("fill") or the rules' ("override").
 
     ner: spans that overlap are rivals. spancat: those that overlap and have the same label.
     """
     first, second = (model, rules) if mode == "fill" else (rules, model)
 
-    def rivals(one: Marked, other: Marked) -> bool:
+    def rivals(one: pattern_matcher.Marked, other: pattern_matcher.Marked) -> bool:
         return one[0] < other[1] and other[0] < one[1] and (kind == "ner" or one[2] == other[2])
 
     return [*first, *(span for span in second if not any(rivals(span, other) for other in first))]
@@ -84,7 +85,7 @@ class RulesComponent(Pipe):  # type: ignore[misc]
     @patterns.setter
     def patterns(self, rows: Iterable[Mapping[str, Any]]) -> None:
         self._rows = [dict(row) for row in rows]
-        self._made: list[PatternMatcher] = []
+        self._made: list[pattern_matcher.PatternMatcher] = []
 
     def initialize(
         self,
@@ -113,21 +114,26 @@ class RulesComponent(Pipe):  # type: ignore[misc]
         """The rows by what is told apart: each sort has a matcher of its own."""
         return [self._rows]
 
-    def _matchers(self) -> list[PatternMatcher]:
+    def _matchers(self) -> list[pattern_matcher.PatternMatcher]:
         if not self._made:
             # Late: when the component is read from disk, the tokenizer may not have been yet.
             tokenize = self.nlp.tokenizer
-            self._made = [PatternMatcher(self.vocab, tokenize, rows, self.kind) for rows in self._sorts()]
+            self._made = [
+                pattern_matcher.PatternMatcher(self.vocab, tokenize, rows, self.kind)
+                for rows in self._sorts()
+            ]
         return self._made
 
-    def _joined(self, doc: Doc, rules: Sequence[Marked], model: Sequence[Span]) -> dict[Span, None]:
+    def _joined(
+        self, doc: Doc, rules: Sequence[pattern_matcher.Marked], model: Sequence[Span]
+    ) -> dict[Span, None]:
         known = {(span.start, span.end, span.label_): span for span in model}
         joined = joined_spans(rules, list(known), kind=self.kind, mode=self.mode)
         return dict.fromkeys(
             known.get(one) or Span(doc, one[0], one[1], label=one[2]) for one in dict.fromkeys(joined)
         )
 
-    def _set_group(self, doc: Doc, rules: Sequence[Marked]) -> None:
+    def _set_group(self, doc: Doc, rules: Sequence[pattern_matcher.Marked]) -> None:
         group = doc.spans.get(SPANS_KEY)
         model = list(group) if group is not None else []
         given = group.attrs.get("scores") if group is not None else None
@@ -220,7 +226,7 @@ class RuleTagger(RulesComponent):
         return doc
 
 
-def _tags(doc: Doc, matcher: PatternMatcher) -> list[str]:
+def _tags(doc: Doc, matcher: pattern_matcher.PatternMatcher) -> list[str]:
     tags = [""] * len(doc)
     for start, end, label in matcher.spans(matcher(doc)):
         tags[start:end] = [f"B-{label}", *[f"I-{label}"] * (end - start - 1)]

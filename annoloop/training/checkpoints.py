@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 def checkpoints(
     config: Config, making: Path
 ) -> Iterator[tuple[int, Mapping[str, Any], Callable[[Path], None] | None]]:
-    """Yield every step with the scores of the last evaluation, and how to save it where it is the best.
+    """Yield every step with the scores of the best evaluation, and how to save it where it is the best.
 
+    Where only the end is evaluated the last step counts as the best, whatever an untrained pipeline scores.
     The same steps as `spacy.training.loop.train`, which would write every checkpoint twice, print, and
     name this machine's folders in the saved config.
     """
@@ -53,11 +54,13 @@ def checkpoints(
         **{name: chosen[name] for name in _LOOP_SETTINGS},
     )
     scores: Mapping[str, Any] = {}
+    last = chosen["max_steps"] if chosen["eval_frequency"] == chosen["max_steps"] else None
     for _batch, info, is_best in steps:
-        if is_best:
+        counts = is_best or info["step"] == last
+        if counts:
             scores = info["other_scores"]
             loop.update_meta(chosen, nlp, info)
-        yield info["step"], scores, save if is_best else None
+        yield info["step"], scores, save if counts else None
 
 
 _LOOP_SETTINGS = (

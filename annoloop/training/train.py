@@ -279,7 +279,8 @@ class _Run:
                 if save is not None:
                     save(self.folder)
                     self.score, self.step = scores.get(score_name(self.scheme.kind)), step
-                on_step(step, self.score)
+                # An untrained pipeline's score, which rules may have, tells nothing.
+                on_step(step, self.score if self.step else None)
         except (ValueError, KeyError) as error:
             raise TrainingError(
                 f"recipe {self.name} failed: {error}", hint="try another recipe in [training] recipes"
