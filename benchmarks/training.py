@@ -34,6 +34,7 @@ from typing import Any
 from annoloop.errors import TrainingError
 from annoloop.hashing import input_hash
 from annoloop.rules.matcher import load_rules
+from annoloop.rules.of_gold import RuleMaker
 from annoloop.training.predict import load_model, predict
 from annoloop.training.recipe import default_recipes
 from annoloop.training.train import MAKING, Trained, train
@@ -98,14 +99,14 @@ def _name(item: Span | str) -> str:
 
 @dataclass(frozen=True)
 class Data:
-    """A published data set: its three parts, its labels and its patterns."""
+    """A published data set: its three parts, its labels and its rules."""
 
     learn: tuple[Gold, ...]
     judge: tuple[Gold, ...]
     test: tuple[Gold, ...]
     scheme: LabelScheme
     lang: str
-    patterns: Sequence[Any] | None
+    rules: RuleMaker | None
 
     @classmethod
     def of(cls, folder: Path, lang: str) -> Data:
@@ -117,8 +118,8 @@ class Data:
         scheme = scheme_of((*learn, *judge, *test))
         places = (place / "patterns.jsonl" for place in (folder, folder.parent))
         found = (load_rules(place, scheme=scheme, lang=lang) for place in places if place.is_file())
-        rules = next(found, None)
-        return cls(learn, judge, test, scheme, lang, rules.token_patterns() if rules else None)
+        maker = RuleMaker(scheme, lang, next(found, None)) if scheme.kind == "ner" else None
+        return cls(learn, judge, test, scheme, lang, maker)
 
     def train(self, learn: Sequence[Gold], out: Path, *, seed: int, **settings: Any) -> Trained:
         """Train on `learn`, choosing on the whole of dev."""
@@ -129,7 +130,7 @@ class Data:
             lang=self.lang,
             seed=seed,
             out=out,
-            patterns=self.patterns,
+            rules=self.rules,
             on_progress=lambda what, done, total: print(f"\r{what} {done}/{total}", end="", file=sys.stderr),
             **settings,
         )
@@ -273,7 +274,7 @@ def main() -> None:
     arguments = parser.parse_args()
     data = Data.of(arguments.folder, arguments.lang or LANGUAGES.get(arguments.name, "en"))
     if arguments.curve:
-        defaults = default_recipes(data.scheme.kind, patterns=data.patterns is not None)
+        defaults = default_recipes(data.scheme.kind, rules=data.rules is not None)
         run_curve(data, arguments.seeds, arguments.recipe or defaults, arguments.llm)
         return
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)

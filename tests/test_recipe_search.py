@@ -56,7 +56,7 @@ def run(
 
 def test_halves_the_recipes_and_keeps_the_default_to_the_end(tmp_path: Path) -> None:
     found = run(tmp_path / "models" / "search.jsonl")
-    every = candidates("textcat", patterns=False)
+    every = candidates("textcat", rules=False)
     by_share = [[one.recipe for one in found.tried if one.share == share] for share in SHARES]
     assert found.finished
     assert by_share[0] == list(every)
@@ -73,7 +73,7 @@ def test_a_stopped_search_goes_on_where_it_was(tmp_path: Path) -> None:
     first = run(log, ticks=1.0, minutes=3 / 60)
     assert not first.finished
     done = len(log.read_text().splitlines())
-    assert 1 <= done < len(candidates("textcat", patterns=False))
+    assert 1 <= done < len(candidates("textcat", rules=False))
     with log.open("a") as file:
         file.write('{"gold": "cut off in the mid')
     second = run(log)
@@ -87,10 +87,10 @@ def test_a_stopped_search_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("patterns", [False, True])
-def test_every_candidate_is_a_recipe_of_its_kind(kind: Kind, patterns: bool) -> None:
-    every = candidates(kind, patterns=patterns)
-    assert every[0] == default_recipes(kind, patterns=patterns)[0]
+@pytest.mark.parametrize("rules", [False, True])
+def test_every_candidate_is_a_recipe_of_its_kind(kind: Kind, rules: bool) -> None:
+    every = candidates(kind, rules=rules)
+    assert every[0] == default_recipes(kind, rules=rules)[0]
     assert len(set(every)) == len(every)
     assert len({str(load_recipe(recipe, kind)) for recipe in every}) == len(every)
 
@@ -121,7 +121,7 @@ def test_another_recipe_is_adopted_where_it_was_compared_on_enough_gold(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trainings: int, recipe: str | None, said: str
 ) -> None:
     """Four recipes on a quarter, two on half, two on all of the gold: each training takes a minute."""
-    scores = dict.fromkeys(candidates("textcat", patterns=False), 0.5) | {BETTER: 0.6}
+    scores = dict.fromkeys(candidates("textcat", rules=False), 0.5) | {BETTER: 0.6}
     monkeypatch.setattr(searching._Ladder, "_train", fixed(scores, seconds=60.0))
     found = run(tmp_path / "search.jsonl", ticks=1.0, minutes=(trainings - 0.5) / 60)
     assert len(found.tried) == trainings
@@ -133,7 +133,7 @@ def test_another_recipe_is_adopted_where_it_was_compared_on_enough_gold(
 
 def test_what_is_left_is_estimated_by_the_shares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A training takes 240 s on all of the gold: 2 of 60 s, 2 of 120 s and 2 of 240 s are left."""
-    scores = dict.fromkeys(candidates("textcat", patterns=False), 0.5)
+    scores = dict.fromkeys(candidates("textcat", rules=False), 0.5)
     monkeypatch.setattr(searching._Ladder, "_train", fixed(scores, seconds=240.0, by_share=True))
     found = run(tmp_path / "search.jsonl", ticks=1.0, minutes=1.5 / 60)
     assert len(found.tried) == 2
@@ -153,7 +153,7 @@ def test_progress_goes_up_to_the_end_of_the_search(tmp_path: Path) -> None:
 
 
 def test_gold_too_little_for_a_share_loses_no_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scores = dict.fromkeys(candidates("textcat", patterns=False), 0.5) | {BETTER: 0.6}
+    scores = dict.fromkeys(candidates("textcat", rules=False), 0.5) | {BETTER: 0.6}
     monkeypatch.setattr(
         searching._Ladder,
         "_train",
@@ -170,7 +170,7 @@ def test_train_uses_what_a_search_found(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(TrainingError, match="the settings name the recipes: textcat_linear"):
         steps.search(project, minutes=1)
     project = with_default_recipes(project)
-    monkeypatch.setattr(searching, "candidates", lambda _kind, *, patterns: ("textcat_linear", better))
+    monkeypatch.setattr(searching, "candidates", lambda _kind, *, rules: ("textcat_linear", better))
     monkeypatch.setattr(searching._Ladder, "_train", fixed({"textcat_linear": 0.5, better: 0.6}))
     assert not steps.search(project, minutes=0).decided
     assert steps.recipes_of(project) is None

@@ -428,21 +428,3 @@ def test_options_change_the_version_and_defaults_do_not(tmp_path):
     for made in others:
         again = "\n".join(json.dumps(row) for row in made.rows)
         assert rules(tmp_path, again).patterns == made.patterns
-
-
-def test_only_token_patterns_become_features(tmp_path):
-    made = lines(
-        tmp_path,
-        line(pattern=[{"LOWER": "a"}]),
-        line(pattern="A b"),
-        line(pattern="C d", attr="LOWER"),
-        line(pattern="x", negative=True),
-        line(pattern="words", fuzzy=1),
-        line(phrases=["y"]),
-        line(regex="z"),
-    )
-    assert made.token_patterns() == [
-        line(pattern=[{"LOWER": "a"}]),
-        line(pattern="A b"),
-        line(pattern=[{"LOWER": "c"}, {"LOWER": "d"}]),
-    ]

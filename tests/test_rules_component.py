@@ -19,9 +19,10 @@ from annoloop.corpus.spacy_io import from_doc
 from annoloop.packaging.apply import apply
 from annoloop.packaging.export import build_wheel
 from annoloop.packaging.verify import verify_wheel
-from annoloop.rules.component import FACTORY, PatternMatcher
-from annoloop.rules.joining import HOWS, add_to_pipeline, join, rules_pipeline, save_rules_pipeline
+from annoloop.rules.component import FACTORY
+from annoloop.rules.joining import CODE, HOWS, add_to_pipeline, join, rules_pipeline, save_rules_pipeline
 from annoloop.rules.matcher import Pattern, Rules
+from annoloop.rules.pattern_matcher import PatternMatcher, unreadable
 from annoloop.training.predict import load_model, predict
 from annoloop.types import KINDS, Annotation, LabelScheme, Span
 
@@ -79,6 +80,19 @@ def test_alone_it_says_what_the_rules_say(made, texts):
     for text, annotation in zip(texts, said, strict=True):
         made.scheme.check(annotation, text)
         assert made.annotation(made.explain(text)) == annotation
+
+
+@settings(deadline=None)
+@given(some_rules(), TEXTS)
+def test_rows_that_do_not_tell_their_phrases_match_the_same(made, text):
+    nlp = spacy.blank("xx")
+    hidden = [unreadable(row, nlp.tokenizer) for row in made.rows]
+    for row, plain in zip(hidden, made.rows, strict=True):
+        told = "phrases" in row or isinstance(row.get("pattern"), str)
+        assert not told or plain.get("fuzzy")
+    doc = nlp.make_doc(text)
+    by = [PatternMatcher(nlp.vocab, nlp.tokenizer, rows, made.scheme.kind) for rows in (made.rows, hidden)]
+    assert set(by[0](doc)) == set(by[1](doc))
 
 
 @pytest.fixture(scope="module")
@@ -222,10 +236,12 @@ print(said.annotation.spans[0].label)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.stdout == "A\n", done.stderr
-    assert [file.name for file in (tmp_path / "model" / "training").iterdir()] == ["annoloop_rules.py"]
+    files = sorted(file.name for file in (tmp_path / "model" / "training").iterdir())
+    assert files == ["annoloop_rules.py", "pattern_matcher.py"]
 
 
-def test_the_file_imports_nothing_of_annoloop():
-    source = Path(sys.modules[PatternMatcher.__module__].__file__).read_text(encoding="utf8")
+@pytest.mark.parametrize("code", CODE.values(), ids=list(CODE))
+def test_the_files_import_nothing_of_annoloop(code):
+    source = code.read_text(encoding="utf8")
     imports = [line for line in source.splitlines() if line.startswith(("import ", "from "))]
     assert imports and not [line for line in imports if "annoloop" in line]

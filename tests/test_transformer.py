@@ -120,8 +120,8 @@ def random_bert(folder: Path) -> Path:
 def test_a_transformer_is_trained_only_where_it_is_asked_for(kind: str) -> None:
     recipe = f"{kind}_transformer"
     assert transformers.starts_from_transformer(load_recipe(recipe, kind))
-    for patterns in (False, True):
-        never = {*default_recipes(kind, patterns=patterns), *candidates(kind, patterns=patterns)}
+    for rules in (False, True):
+        never = {*default_recipes(kind, rules=rules), *candidates(kind, rules=rules)}
         assert recipe not in never
     own = {file.stem for file in FOLDER.glob("*.cfg")} - {recipe}
     others = [name for name in own if name.startswith(kind) and "_transformer" not in name]

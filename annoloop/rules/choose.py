@@ -1,7 +1,7 @@
 """The smallest set of patterns that keeps the score, and the set whose word can be taken.
 
 Both work on one table of matches: nothing is matched again for a subset, only settled again, as
-`rules.component` settles it, in the texts that a pattern touches.
+`rules.pattern_matcher` settles it, in the texts that a pattern touches.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annoloop.errors import BlindnessError
-from annoloop.rules.component import Found, PatternMatcher
 from annoloop.rules.matcher import Match
+from annoloop.rules.pattern_matcher import Found, PatternMatcher
 from annoloop.rules.patterns import Pattern, blank
 from annoloop.rules.suggest import FOLDS, Candidate, Record, expectations, fold_of, is_fair, record
 from annoloop.rules.workbench import wilson
-from annoloop.types import LabelScheme, PoolGold
+from annoloop.types import LabelScheme, PoolGold, Span
 
 _TURNS = 4
 
@@ -60,7 +60,7 @@ class MatchTable:
         self.record: Record = record(self.candidates, tuple(gold), found, scheme=scheme, guarded=True)
         self.folds = [fold_of(item) for item in gold]
         self.total = sum(len(item.annotation.spans or item.annotation.labels) for item in gold)
-        nlp = blank(lang)
+        self._nlp = nlp = blank(lang)
         self._settler = PatternMatcher(nlp.vocab, nlp.tokenizer, [p.row for p in patterns], scheme.kind)
         self.rows: list[dict[int, list[Found]]] = []
         self._truth: list[set[tuple[int, int, str] | str]] = []
@@ -90,6 +90,17 @@ class MatchTable:
         said = self._settler.spans(rows) if self.scheme.has_spans else self._settler.labels(rows)
         truth = self._truth[text]
         return sum(one in truth for one in said), len(said)
+
+    def says(self, text: int, chosen: Collection[int]) -> tuple[Span, ...]:
+        """The spans that these patterns find in a text, in characters; for spans only."""
+        rows = [row for pattern, of in self.rows[text].items() if pattern in chosen for row in of]
+        if not rows:
+            return ()
+        doc = self._nlp.tokenizer(self.gold.items[text].example.text)
+        return tuple(
+            Span(doc[start:end].start_char, doc[start:end].end_char, label)
+            for start, end, label in self._settler.spans(rows)
+        )
 
     def counts(self, chosen: Collection[int]) -> tuple[int, int]:
         """How much of what these patterns say on all texts is right, and how much they say."""

@@ -16,8 +16,11 @@ How = Literal["fill", "override"]
 HOWS: tuple[How, ...] = ("fill", "override")
 """fill: the rules speak where the model is silent. override: the model speaks where the rules are silent."""
 
-CODE_NAME = "annoloop_rules.py"
-"""The component's code as it travels with a pipeline."""
+CODE = {
+    "annoloop_rules.py": Path(__file__).with_name("component.py"),
+    "pattern_matcher.py": Path(__file__).with_name("pattern_matcher.py"),
+}
+"""The components' code by the names of the files that travel with a pipeline."""
 
 
 def join(rules: Annotation, model: Annotation, scheme: LabelScheme, how: How) -> Annotation:
@@ -76,4 +79,5 @@ def _add(nlp: Language, rules: Rules, how: How) -> None:
 def _add_code(folder: Path) -> None:
     making = folder / "training"
     making.mkdir(exist_ok=True)
-    shutil.copyfile(Path(__file__).with_name("component.py"), making / CODE_NAME)
+    for name, code in CODE.items():
+        shutil.copyfile(code, making / name)

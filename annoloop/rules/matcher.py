@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from annoloop.errors import FormatError
-from annoloop.rules.patterns import Pattern, blank, read_pattern, read_patterns
+from annoloop.rules.patterns import Pattern, read_pattern, read_patterns
 from annoloop.types import Annotation, LabelScheme, Span
 
 if TYPE_CHECKING:
     from spacy.language import Language
     from spacy.tokens import Doc
 
-    from annoloop.rules.component import Found, PatternMatcher
+    from annoloop.rules.pattern_matcher import Found, PatternMatcher
 
 __all__ = ["DEFAULT_NAME", "Match", "Pattern", "Rules", "load_rules", "read_pattern"]
 
@@ -80,11 +80,6 @@ class Rules:
         """Whether no regular expression is among them that might take for ever on some text."""
         return all(pattern.proven for pattern in self.patterns)
 
-    def token_patterns(self) -> list[dict[str, Any]]:
-        """The rows that a tagger can use as features: token patterns and single phrases, none negative."""
-        fit = (p for p in self.patterns if p.kind == "pattern" and not p.negative and not p.fuzzy)
-        return [{"label": p.label, "pattern": _tokens(p, self.lang)} for p in fit]
-
     def predict(self, texts: Iterable[str]) -> Iterator[Annotation]:
         """One annotation a text, in order.
 
@@ -143,7 +138,7 @@ class Rules:
     def _build(self) -> tuple[Language, PatternMatcher]:
         import spacy
 
-        from annoloop.rules.component import PatternMatcher
+        from annoloop.rules.pattern_matcher import PatternMatcher
 
         nlp = spacy.blank(self.lang)
         return nlp, PatternMatcher(nlp.vocab, nlp.tokenizer, self.rows, self.scheme.kind)
@@ -152,14 +147,6 @@ class Rules:
 def _more(pattern: Pattern) -> list[Any]:
     kind = {} if pattern.kind == "pattern" else {"kind": pattern.kind}
     return [more] if (more := {**kind, **pattern.options}) else []
-
-
-def _tokens(pattern: Pattern, lang: str) -> str | list[dict[str, Any]]:
-    if not isinstance(pattern.match, str):
-        return [dict(token) for token in pattern.row["pattern"]]
-    if pattern.attr == "ORTH":
-        return pattern.match
-    return [{"LOWER": token.lower_} for token in blank(lang).tokenizer(pattern.match)]
 
 
 def _characters(doc: Doc | None, start: int, end: int) -> tuple[int, int]:

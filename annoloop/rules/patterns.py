@@ -82,7 +82,7 @@ class Pattern:
 
     @property
     def row(self) -> dict[str, Any]:
-        """The line as a dict that needs no file beside it; `component.py` reads it."""
+        """The line as a dict that needs no file beside it; `pattern_matcher.py` reads it."""
         match = self.match if isinstance(self.match, str) else list(self.match)
         named = {} if self.id is None else {"id": self.id}
         return {"label": self.label, self.kind: match, **named, **self.options}
@@ -91,7 +91,7 @@ class Pattern:
     def proven(self) -> bool:
         """Whether its regular expressions, if any, are known to take a bounded time a character."""
         if self.kind == "regex":
-            from annoloop.rules.component import regex_flags
+            from annoloop.rules.pattern_matcher import regex_flags
 
             return examine(str(self.match), regex_flags(self.flags)).proven
         return all(examine(regex).proven for regex in regexes_of(self.match))
@@ -309,7 +309,7 @@ def _phrase_file(name: str, folder: Path | None) -> list[str]:
 
 
 def _read_regex(match: Any, made: Pattern, _ground: _Ground) -> str:
-    from annoloop.rules.component import regex_flags
+    from annoloop.rules.pattern_matcher import regex_flags
 
     if not isinstance(match, str) or not match:
         raise _Wrong("regex: not a string, or an empty one")

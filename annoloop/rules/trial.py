@@ -167,7 +167,7 @@ def _each(
     lang: str,
     say: Callable[[dict[str, Any]], None],
 ) -> list[float]:
-    from annoloop.rules.component import PatternMatcher
+    from annoloop.rules.pattern_matcher import PatternMatcher
 
     nlp = blank(lang)
     docs = [nlp.tokenizer(text) for text in texts]

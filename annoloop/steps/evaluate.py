@@ -277,9 +277,11 @@ def _row(
 
 
 def _model_note(project: Project, model: ModelSource) -> str:
-    """What its row does not show: how far chance alone moves its recipe, and the packages that it needs."""
+    """What its row does not show: how far chance moves its recipe, its own rules, the packages it needs."""
     seeds = next((record.dev_seeds for record in project.store.rounds() if record.number == model.number), ())
     notes = [f"its recipe on dev: {headline(project.scheme)} {over_seeds(seeds)}"] if len(seeds) > 1 else []
+    if model.gold_rules:
+        notes.append(f"{model.gold_rules} rules made of its training gold are part of it")
     if model.packages:
         notes.append(f"it needs {', '.join(model.packages)} installed, whose size comes on top")
     return "; ".join(notes)

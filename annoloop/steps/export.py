@@ -152,6 +152,7 @@ def _evidence(project: Project, model: ModelSource, found: Evaluation) -> dict[s
         "verdict": plain["verdict"],
         "rules_version": rules.rules.version if rules else None,
         "recipe": next((r["recipe"] for r in plain["rounds"] if r["number"] == model.number), None),
+        "gold_rules": model.gold_rules,
         "joined": next((r.joined for r in found.rounds if r.number == model.number), None),
     }
 

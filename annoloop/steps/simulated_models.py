@@ -117,6 +117,7 @@ def learn(
         return Constant(usable[0].annotation if usable and scheme.is_exclusive else Annotation())
     if recipe == QUICK and not scheme.has_spans:
         return Linear(features, usable, scheme, seed)
+    from annoloop.rules.of_gold import RuleMaker
     from annoloop.training.train import train
 
     with tempfile.TemporaryDirectory(prefix="annoloop-simulation-") as folder:
@@ -129,6 +130,7 @@ def learn(
             seed=seed,
             out=Path(folder) / "model",
             recipes=[named],
+            rules=RuleMaker(scheme, lang) if scheme.kind == "ner" else None,
         )
         return Pipeline(made.path, scheme)
 
@@ -138,7 +140,7 @@ def _quick_spans(gold: Sequence[Gold], scheme: LabelScheme, lang: str, seed: int
     from annoloop.training.gold_files import PIECE, write_gold
     from annoloop.training.recipe import default_recipes, fit_recipe, load_recipe, measure
 
-    config = load_recipe(default_recipes(scheme.kind, patterns=False)[0], scheme.kind)
+    config = load_recipe(default_recipes(scheme.kind, rules=False)[0], scheme.kind)
     docs = write_gold(gold, folder / "measured.spacy", scheme, lang, piece=PIECE)
     fit_recipe(config, own=True, labels=scheme.labels, seed=seed, size=measure(docs))
     steps = min(int(config["training"]["max_steps"]), QUICK_STEPS)

@@ -130,6 +130,13 @@ class ModelSource:
         return tuple(meta.get("requirements", ()))
 
     @property
+    def gold_rules(self) -> int:
+        """How many rules that were made of its training gold the pipeline brings along."""
+        path = self.path / "rule_tags" / "patterns.jsonl"
+        lines = path.read_text(encoding="utf8").splitlines() if path.is_file() else []
+        return sum(json.loads(line).get("made") == "rules" for line in lines)
+
+    @property
     def dev_key(self) -> str:
         """What the same recipe said of the dev texts before it learned from them."""
         return f"{self.key}:dev"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from annoloop.errors import TrainingError
 from annoloop.evaluation.scores import score
@@ -18,11 +18,12 @@ from annoloop.project import Project
 from annoloop.steps.evaluate import WHEEL_FACT
 from annoloop.steps.join_rules import Joining
 from annoloop.steps.progress import OnProgress, silent
-from annoloop.steps.sources import RulesSource, model_source, rules_source
+from annoloop.steps.sources import model_source, rules_source
 from annoloop.training.recipe import vector_recipes
 from annoloop.types import DevGold, Gold, PoolGold, Round
 
 if TYPE_CHECKING:
+    from annoloop.rules.of_gold import RuleMaker
     from annoloop.training.search import Found
 
 
@@ -111,7 +112,7 @@ def train_round(project: Project, number: int, *, on_progress: OnProgress = sile
         seed=settings.seed,
         out=project.models / f"round-{number}",
         recipes=recipes_of(project),
-        patterns=_patterns(rules),
+        rules=rule_maker(project),
         transformer=project.transformer,
         with_dev=True,
         more_texts=lambda: _pool_texts(project),
@@ -165,7 +166,7 @@ def search(project: Project, *, minutes: float, on_progress: OnProgress = silent
         seed=settings.training.seed,
         minutes=minutes,
         log=project.models / "search.jsonl",
-        patterns=_patterns(rules_source(project)),
+        rules=rule_maker(project),
         on_progress=on_progress,
     )
     if found.decided:
@@ -178,8 +179,15 @@ def _pool_texts(project: Project) -> Iterator[str]:
     return (example.text for example in project.store.examples(hashes=hashes))
 
 
-def _patterns(rules: RulesSource | None) -> Sequence[Mapping[str, Any]] | None:
-    return (rules.rules.token_patterns() or None) if rules else None
+def rule_maker(project: Project) -> RuleMaker | None:
+    """The rules that a recogniser learns with: the project's and what makes others of the gold; for ner."""
+    if project.scheme.kind != "ner":
+        return None
+    from annoloop.rules.of_gold import RuleMaker
+
+    source = rules_source(project)
+    lang = project.settings.project.lang
+    return RuleMaker(project.scheme, lang, source.rules if source else None)
 
 
 def train_seeds(project: Project, record: Round, *, seeds: int, on_progress: OnProgress = silent) -> Round:
@@ -210,7 +218,7 @@ def dev_scores(
 
     pool, dev = project.pool_gold(), project.dev_gold()
     require_gold(project, pool, dev)
-    patterns = _patterns(rules_source(project))
+    rules = rule_maker(project)
     first, made = project.settings.training.seed, []
     for seed in range(first, first + seeds):
         with tempfile.TemporaryDirectory() as out:
@@ -222,7 +230,7 @@ def dev_scores(
                 seed=seed,
                 out=Path(out) / "model",
                 recipes=[recipe],
-                patterns=patterns,
+                rules=rules,
                 transformer=project.transformer,
                 on_progress=on_progress,
             )

@@ -17,8 +17,7 @@ from annoloop.project import Project
 from annoloop.steps.compare import compare
 from annoloop.steps.pace import pace, seconds_ahead
 from annoloop.steps.progress import OnProgress, silent
-from annoloop.steps.sources import rules_source
-from annoloop.steps.train import fingerprint, recipes_of, require_gold
+from annoloop.steps.train import fingerprint, recipes_of, require_gold, rule_maker
 from annoloop.types import DevGold, Gold, PoolGold, Scores
 
 CURVE_FACT = "train_curve"
@@ -148,8 +147,7 @@ class _Runs:
     def __init__(self, project: Project, pool: PoolGold, dev: DevGold, on_progress: OnProgress) -> None:
         self.project, self.pool, self.dev, self.on_progress = project, pool, dev, on_progress
         self.seed = project.settings.training.seed
-        rules = rules_source(project)
-        self.patterns = (rules.rules.token_patterns() or None) if rules else None
+        self.rules = rule_maker(project)
         self.wanted = list(_wanted(len(pool)))
         self.kept = self._begun()
 
@@ -209,7 +207,7 @@ class _Runs:
             seed=self.seed,
             out=out,
             recipes=[recipe] if recipe else recipes_of(self.project),
-            patterns=self.patterns,
+            rules=self.rules,
             transformer=self.project.transformer,
             on_progress=told,
         )

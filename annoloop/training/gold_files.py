@@ -1,10 +1,10 @@
-"""Gold and patterns as files that spaCy's training reads."""
+"""Gold as files that spaCy's training reads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from annoloop.corpus.spacy_io import to_doc
 from annoloop.types import Annotation, Gold, LabelScheme, Span
@@ -28,10 +28,13 @@ def write_gold(
     *,
     piece: int | None,
     beginning: int | None = None,
+    tags: Mapping[str, Sequence[Sequence[Span]]] | None = None,
 ) -> list[Doc]:
     """Write gold as reference docs; returns the docs.
 
     Texts with spans are cut into pieces of so many tokens, and of others is kept no more than the beginning.
+    `tags` are spans by input hash, from several sources: their tokens get tags of "B-" (the first) or "I-"
+    and the label, with bars between the sources.
     """
     import spacy
     from spacy.tokens import DocBin
@@ -45,7 +48,10 @@ def write_gold(
             parts = _pieces(nlp, *whole, size=piece) if piece else [whole]
         else:
             parts = [(nlp.make_doc(whole[0])[:beginning].text, whole[1])] if beginning else [whole]
-        docs += [to_doc(nlp, text, annotation, scheme) for text, annotation in parts]
+        made = [to_doc(nlp, text, annotation, scheme) for text, annotation in parts]
+        if tags:
+            _set_tags(made, tags.get(gold.example.input_hash, ()))
+        docs += made
     DocBin(docs=docs).to_disk(path)
     return docs
 
@@ -72,27 +78,25 @@ def _pieces(
         yield _piece(text, annotation, doc[start].idx, len(text))
 
 
+def _set_tags(pieces: Sequence[Doc], sources: Sequence[Sequence[Span]]) -> None:
+    """Tag the tokens of the spans, which are of the text that the pieces make up."""
+    if not any(sources):
+        return
+    begins = 0
+    for doc in pieces:
+        for token in doc:
+            place = begins + token.idx, begins + token.idx + len(token)
+            tags = [_tag(spans, *place) for spans in sources]
+            token.tag_ = "|".join(tags) if any(tags) else ""
+        begins += len(doc.text)
+
+
+def _tag(spans: Sequence[Span], start: int, end: int) -> str:
+    span = next((span for span in spans if span.start <= start and end <= span.end), None)
+    return "" if span is None else f"{'B' if start == span.start else 'I'}-{span.label}"
+
+
 def _piece(text: str, annotation: Annotation, start: int, end: int) -> tuple[str, Annotation]:
     inside = (span for span in annotation.spans if start <= span.start and span.end <= end)
     moved = (Span(span.start - start, span.end - start, span.label) for span in inside)
     return text[start:end], Annotation(spans=tuple(moved))
-
-
-def write_patterns(patterns: Sequence[Mapping[str, Any]], path: Path, lang: str) -> None:
-    """Write match patterns as an attribute ruler reads them: matched tokens carry the label as tag."""
-    import spacy
-    import srsly
-
-    nlp = spacy.blank(lang)
-    srsly.write_json(
-        path, [rule for row in patterns for rule in _tag_rules(nlp, row["label"], row["pattern"])]
-    )
-
-
-def _tag_rules(nlp: Language, label: str, pattern: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
-    if isinstance(pattern, str):
-        pattern = [{"ORTH": token.text} for token in nlp.make_doc(pattern)]
-    # How many tokens an operator takes is open: then only the first and the last are sure to be there.
-    is_open = any(key.upper() == "OP" for token in pattern for key in token)
-    places = (0, -1) if is_open else range(len(pattern))
-    return [{"patterns": [pattern], "attrs": {"TAG": label}, "index": place} for place in places]

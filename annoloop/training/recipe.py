@@ -53,9 +53,9 @@ class GoldSize:
     """The share of texts with more than one line."""
 
 
-def default_recipes(kind: Kind, *, patterns: bool) -> tuple[str, ...]:
-    """Names of the recipes that `train` tries; dev chooses among them."""
-    return ("ner_rules",) if kind == "ner" and patterns else (*_DEFAULTS[kind], *vector_recipes(kind))
+def default_recipes(kind: Kind, *, rules: bool) -> tuple[str, ...]:
+    """Names of the recipes that `train` tries; dev chooses among them. `rules`: whether it is given some."""
+    return ("ner_rules",) if kind == "ner" and rules else (*_DEFAULTS[kind], *vector_recipes(kind))
 
 
 def vector_recipes(kind: Kind) -> tuple[str, ...]:
@@ -178,8 +178,10 @@ def fit_recipe(config: Config, *, own: bool, labels: Sequence[str], seed: int, s
             settings["labels"] = list(labels)
     for component in config["components"].values():
         _fit_component(component, size)
-    if config["training"]["max_steps"] > 1:
-        config["training"].update(_steps(size, int(config["training"]["max_steps"])))
+    training = config["training"]
+    if training["max_steps"] > 1:
+        patient = bool(training["patience"])
+        training.update(_steps(size, int(training["max_steps"]), patient=patient))
 
 
 def _fit_component(component: dict[str, Any], size: GoldSize) -> None:
@@ -194,13 +196,16 @@ def _fit_component(component: dict[str, Any], size: GoldSize) -> None:
         model["length"] = min(max(2 ** (size.words * 2 - 1).bit_length(), 4096), 65536)
 
 
-def _steps(size: GoldSize, ceiling: int) -> dict[str, int]:
+def _steps(size: GoldSize, ceiling: int, *, patient: bool) -> dict[str, int]:
     """Steps enough for some 15 passes over the gold, but not fewer than 200, in at most 20 evaluations.
 
     By steps, not by passes alone: little gold needs many passes. A batch has about 1,000 words, or one
-    text where that is longer; two million words in all bound the time that long texts take.
+    text where that is longer; two million words in all bound the time that long texts take. A recipe without
+    patience goes to the end.
     """
     batch = max(1000, size.words // size.texts)
     steps = min(max(15 * size.words // batch, 200), ceiling, max(2_000_000 // batch, 40))
+    if not patient:
+        return {"max_steps": steps, "eval_frequency": steps, "patience": 0}
     every = max(steps // 20, 10)
     return {"max_steps": steps, "eval_frequency": every, "patience": max(every * 8, 100)}

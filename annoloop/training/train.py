@@ -16,7 +16,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from annoloop.errors import TrainingError
-from annoloop.training.gold_files import BEGINNING, PIECE, write_gold, write_patterns
+from annoloop.training.checkpoints import checkpoints
+from annoloop.training.gold_files import BEGINNING, PIECE, write_gold
+from annoloop.training.gold_rules import (
+    RuleMaker,
+    RulesAtHand,
+    bring_rules,
+    leave_out_filling,
+    rules_at_hand,
+    score_without_filling,
+    wants_rules,
+)
 from annoloop.training.predict import MAKING, Prediction, predict
 from annoloop.training.recipe import (
     LINEAR_CODE,
@@ -35,7 +45,6 @@ from annoloop.training.vectors import write_vectors
 from annoloop.types import DevGold, Gold, GoldSet, LabelScheme, PoolGold
 
 if TYPE_CHECKING:
-    from confection import Config
     from spacy.tokens import Doc
 
 OnProgress = Callable[[str, int, int], None]
@@ -79,7 +88,7 @@ def train(
     seed: int,
     out: Path,
     recipes: Sequence[str] | None = None,
-    patterns: Sequence[Mapping[str, Any]] | None = None,
+    rules: RuleMaker | None = None,
     transformer: Path | None = None,
     with_dev: bool = False,
     more_texts: Callable[[], Iterable[str]] | None = None,
@@ -88,39 +97,39 @@ def train(
 ) -> Trained:
     """Train every recipe on `gold`, choose on `dev`, and put the best into the folder `out`.
 
-    The same gold in any order with the same seed gives the same model. Gold that is not complete is left
-    out. `recipes` are names or paths of spaCy configs (None: the defaults of the kind); `patterns` are rows
-    with "label" and "pattern" (token dicts, or a phrase) for the recipes that use them, and `transformer` is
-    the folder of the BERT for those that start from one (None: the installed package's). `with_dev` trains
-    the best recipe once more on `gold` and `dev` together, for as many steps as were best: a model for the
-    held-out set or for use, whose own answers on dev say nothing. `more_texts` gives texts without gold,
-    such as the pool's: where a recipe looks at vectors, their words get some too. `finish` may change the
-    finished pipeline's folder; what it returns is `dev_said`. `out` is replaced at the end, in one rename: a
-    run that is stopped leaves it as it was.
+    The same gold in any order with the same seed gives the same model. Incomplete gold is left out. `recipes`
+    are names or paths of spaCy configs (None: the defaults of the kind); `rules` are the project's, with what
+    makes others of gold, for the recipes that look at some; `transformer` is the folder of the BERT for those
+    that start from one (None: the installed package's). `with_dev` trains the best recipe once more on `gold`
+    and `dev` together, for as many steps as were best: a model for the held-out set or for use, whose own
+    answers on dev say nothing. `more_texts` gives texts without gold, such as the pool's: where a recipe
+    looks at vectors, their words get some too. `finish` may change the finished pipeline's folder; what it
+    returns is `dev_said`. `out` is replaced at the end, in one rename: a run that is stopped leaves it as it
+    was.
 
     Raises:
         TrainingError: nothing to learn from, or a recipe that does not work.
     """
     learn, judge = _usable(gold, scheme, "training"), _usable(dev, scheme, "dev")
     _check_learnable(learn, scheme)
-    names = tuple(recipes) if recipes else default_recipes(scheme.kind, patterns=patterns is not None)
+    names = tuple(recipes) if recipes else default_recipes(scheme.kind, rules=rules is not None)
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    settings: dict[str, Any] = {"lang": lang, "seed": seed, "patterns": patterns}
-    settings |= {"transformer": transformer, "more_texts": more_texts}
+    settings: dict[str, Any] = {"lang": lang, "seed": seed, "maker": rules, "transformer": transformer}
+    settings["more_texts"] = more_texts
     staging = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
         runs = [_Run(name, staging / str(index), scheme) for index, name in enumerate(names)]
         for run in runs:
+            if on_progress and wants_rules(run.config):
+                on_progress("rules are made of the gold", 0, 0)
             run.prepare(learn, judge, **settings)
         with _own_randomness():
-            _train_all(runs, on_progress, again=with_dev)
+            _train_all(runs, judge, on_progress, again=with_dev)
             best = max(runs, key=lambda run: -1.0 if run.score is None else run.score)
             made, dev_said = best, _dev_said(best, judge)
             if with_dev:
-                made = _Run(best.name, staging / "final", scheme)
-                made.prepare([*learn, *judge], judge, steps=best.step, **settings)
-                made.train(lambda _step, _score: None)
+                made = best.again(staging / "final", [*learn, *judge], judge, **settings)
             if finish is not None:
                 dev_said = finish(
                     made.folder, before := dev_said, lambda: _crossed(best, before, learn, judge, **settings)
@@ -148,9 +157,7 @@ def _crossed(best: _Run, before: Said, learn: Sequence[Gold], judge: Sequence[Go
         # In the order of their hashes, so that the parts are drawn by chance.
         asked = judge[number::parts]
         rest = [gold for index, gold in enumerate(judge) if index % parts != number]
-        run = _Run(best.name, best.folder.with_name(f"part-{number}"), best.scheme)
-        run.prepare([*learn, *rest], asked, steps=best.step, **settings)
-        run.train(lambda _step, _score: None)
+        run = best.again(best.folder.with_name(f"part-{number}"), [*learn, *rest], asked, **settings)
         said.update(_dev_said(run, asked))
     return said
 
@@ -184,7 +191,7 @@ class _Run:
         self.name, self.folder, self.scheme = name, folder, scheme
         self.config = load_recipe(name, scheme.kind)
         self.score: float | None = None
-        self.step = 0
+        self.step, self.fill = 0, True
         self.seconds = 0.0
 
     @property
@@ -202,46 +209,53 @@ class _Run:
         *,
         lang: str,
         seed: int,
-        patterns: Sequence[Mapping[str, Any]] | None,
+        maker: RuleMaker | None,
         transformer: Path | None,
         more_texts: Callable[[], Iterable[str]] | None,
-        steps: int | None = None,
+        like: _Run | None = None,
     ) -> None:
         """Write the gold as spaCy reads it, the config fitted to it, and what else the recipe needs.
 
-        `steps` fixes how long to train, without patience.
+        `like` is a run that has found out how long to train and what to leave out.
         """
+        self.fill = like.fill if like else True
+        rules = self._rules(maker, learn)
         self.making.mkdir(parents=True)
         self.config["nlp"]["lang"] = self.config["nlp"].get("lang") or lang
         lang = self.config["nlp"]["lang"]
         on_bert = is_own(self.name) and starts_from_transformer(self.config)
         cut = BEGINNING if on_bert else None
-        docs = write_gold(learn, self.making / "train.spacy", self.scheme, lang, piece=PIECE, beginning=cut)
+        tags = rules.made.crossed if rules else None
+        docs = write_gold(
+            learn, self.making / "train.spacy", self.scheme, lang, piece=PIECE, beginning=cut, tags=tags
+        )
         write_gold(judge, self.making / "dev.spacy", self.scheme, lang, piece=None)
         size = measure(docs)
         fit_recipe(self.config, own=is_own(self.name), labels=self.scheme.labels, seed=seed, size=size)
         if on_bert:
             fit_transformer(self.config, self.making, transformer, size)
-        if steps:
-            self.config["training"].update(max_steps=steps, eval_frequency=steps, patience=0)
-        self._bring(docs, lang, patterns, more_texts)
+        if like and like.step:
+            self.config["training"].update(max_steps=like.step, eval_frequency=like.step, patience=0)
+        self._bring(docs, lang, rules, more_texts)
         self.config.to_disk(self.making / "config.cfg")
+
+    def _rules(self, maker: RuleMaker | None, learn: Sequence[Gold]) -> RulesAtHand | None:
+        if not wants_rules(self.config):
+            return None
+        if maker is None:
+            raise TrainingError(f"recipe {self.name} needs rules", hint="name another recipe, such as ner")
+        return rules_at_hand(maker, learn, fill=self.fill)
 
     def _bring(
         self,
         docs: Sequence[Doc],
         lang: str,
-        patterns: Sequence[Mapping[str, Any]] | None,
+        rules: RulesAtHand | None,
         more_texts: Callable[[], Iterable[str]] | None,
     ) -> None:
-        """Write the patterns, the vectors and the code that the recipe asks for."""
-        if "patterns" in self.config["paths"]:
-            if patterns is None:
-                raise TrainingError(
-                    f"recipe {self.name} needs patterns", hint="add the project's patterns.jsonl"
-                )
-            write_patterns(patterns, self.making / "patterns.json", lang)
-            self.config["paths"]["patterns"] = "patterns.json"
+        """Write the rules, the vectors and the code that the recipe asks for."""
+        if rules:
+            bring_rules(self.config, self.making, rules)
         if is_own(self.name) and wants_vectors(self.config):
             texts = [*(doc.text for doc in docs), *(more_texts() if more_texts else ())]
             write_vectors(texts, self.making / "vectors", lang)
@@ -261,87 +275,37 @@ class _Run:
         """
         started = time.perf_counter()
         try:
-            for step, scores, save in _checkpoints(self.config, self.making):
+            for step, scores, save in checkpoints(self.config, self.making):
                 if save is not None:
                     save(self.folder)
                     self.score, self.step = scores.get(score_name(self.scheme.kind)), step
-                on_step(step, self.score)
+                # An untrained pipeline's score, which rules may have, tells nothing.
+                on_step(step, self.score if self.step else None)
         except (ValueError, KeyError) as error:
             raise TrainingError(
                 f"recipe {self.name} failed: {error}", hint="try another recipe in [training] recipes"
             ) from error
         self.seconds = time.perf_counter() - started
 
+    def again(self, folder: Path, learn: Sequence[Gold], judge: Sequence[Gold], **settings: Any) -> _Run:
+        """The same on other gold, for as many steps as were best here."""
+        run = _Run(self.name, folder, self.scheme)
+        run.prepare(learn, judge, like=self, **settings)
+        run.train(lambda _step, _score: None)
+        return run
 
-def _checkpoints(
-    config: Config, making: Path
-) -> Iterator[tuple[int, Mapping[str, Any], Callable[[Path], None] | None]]:
-    """Yield every step with the scores of the last evaluation, and how to save it where it is the best.
-
-    The same steps as `spacy.training.loop.train`, which would write every checkpoint twice, print, and
-    name this machine's folders in the saved config.
-    """
-    from spacy.schemas import ConfigSchemaTraining
-    from spacy.training import loop
-    from spacy.training.initialize import init_nlp
-    from spacy.util import registry, resolve_dot_names
-    from thinc.api import fix_random_seed
-
-    import annoloop.training.linear_textcat  # noqa: F401  (registers its factory)
-
-    located = config.copy()
-    located["paths"].update({key: str(making / value) for key, value in _made_here(config).items()})
-    nlp = init_nlp(located)
-    settings = nlp.config.interpolate()
-    chosen = registry.resolve(settings["training"], schema=ConfigSchemaTraining)
-    learn, judge = resolve_dot_names(settings, [chosen["train_corpus"], chosen["dev_corpus"]])
-    nlp.config["paths"].update(_made_here(config))
-    fix_random_seed(settings["training"]["seed"])
-    optimizer, before_save = (
-        chosen["optimizer"],
-        loop.create_before_to_disk_callback(chosen["before_to_disk"]),
-    )
-
-    def save(folder: Path) -> None:
-        with nlp.use_params(optimizer.averages or {}):
-            before_save(nlp).to_disk(folder)
-
-    steps = loop.train_while_improving(
-        nlp,
-        optimizer,
-        loop.create_train_batches(nlp, learn, chosen["batcher"], chosen["max_epochs"]),
-        loop.create_evaluation_callback(nlp, judge, chosen["score_weights"]),
-        exclude=chosen["frozen_components"],
-        annotating_components=chosen["annotating_components"],
-        **{name: chosen[name] for name in _LOOP_SETTINGS},
-    )
-    scores: Mapping[str, Any] = {}
-    for _batch, info, is_best in steps:
-        if is_best:
-            scores = info["other_scores"]
-            loop.update_meta(chosen, nlp, info)
-        yield info["step"], scores, save if is_best else None
+    def settle(self, judge: Sequence[Gold]) -> None:
+        """Let the rules of the gold no longer fill in where dev says that the recogniser is better alone."""
+        alone = score_without_filling(self.folder, judge, self.scheme)
+        if alone is not None and alone > (self.score or 0.0):
+            leave_out_filling(self.config, self.folder)
+            self.config.to_disk(self.making / "config.cfg")
+            self.score, self.fill = alone, False
 
 
-_LOOP_SETTINGS = (
-    "dropout",
-    "accumulate_gradient",
-    "patience",
-    "max_steps",
-    "eval_frequency",
-    "before_update",
-)
-
-
-_MADE = ("train", "dev", "patterns", "vectors", "pieces", "weights")
-
-
-def _made_here(config: Config) -> dict[str, str]:
-    """The files that `prepare` wrote, by their key in [paths]."""
-    return {key: config["paths"][key] for key in _MADE if key in config["paths"]}
-
-
-def _train_all(runs: Sequence[_Run], on_progress: OnProgress | None, *, again: bool) -> None:
+def _train_all(
+    runs: Sequence[_Run], judge: Sequence[Gold], on_progress: OnProgress | None, *, again: bool
+) -> None:
     total = sum(run.max_steps for run in runs) + (max(run.max_steps for run in runs) if again else 0)
     done, started = 0, time.perf_counter()
     for run in runs:
@@ -354,6 +318,7 @@ def _train_all(runs: Sequence[_Run], on_progress: OnProgress | None, *, again: b
                 )
 
         run.train(report)
+        run.settle(judge)
         done += run.max_steps
     if on_progress:
         on_progress("training once more, on dev too" if again else "trained", done, total)

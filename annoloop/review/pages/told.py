@@ -38,6 +38,7 @@ _GERMAN = (
     (r"training once more, on dev too", "Das Modell lernt noch einmal, auch aus den Texten zum Vergleichen"),
     (r"training (\S+): ([\d.]+) on dev, (\d+) s", r"Das Modell lernt (\1): \2 nach \3 s"),
     (r"training (\S+): (\d+) s", r"Das Modell lernt (\1), \2 s"),
+    (r"rules are made of the gold", "Aus den beantworteten Texten werden Regeln gemacht"),
     (r"trained", "Das Modell hat gelernt"),
     (r"building the wheel", "Das Paket wird gebaut"),
     (r"waiting for answers", "Es wird auf Antworten gewartet"),
