@@ -18,7 +18,7 @@ from annoloop.steps.compare import compare
 from annoloop.steps.pace import pace, seconds_ahead
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import rules_source
-from annoloop.steps.train import fingerprint, recipes_of, require_gold
+from annoloop.steps.train import beside_gold, fingerprint, recipes_of, require_gold
 from annoloop.types import DevGold, Gold, PoolGold, Scores
 
 CURVE_FACT = "train_curve"
@@ -211,6 +211,7 @@ class _Runs:
             recipes=[recipe] if recipe else recipes_of(self.project),
             patterns=self.patterns,
             transformer=self.project.transformer,
+            beside=beside_gold(self.project),
             on_progress=told,
         )
         if recipe is None:

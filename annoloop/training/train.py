@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import math
-import random
 import shutil
-import sys
 import tempfile
 import time
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from annoloop.errors import TrainingError
 from annoloop.training.gold_files import BEGINNING, PIECE, write_gold, write_patterns
-from annoloop.training.predict import MAKING, Prediction, predict
+from annoloop.training.predict import MAKING, Prediction, load_model, predict
+from annoloop.training.pretraining import pretrained_weights
 from annoloop.training.recipe import (
     LINEAR_CODE,
     LINEAR_FACTORY,
@@ -30,12 +27,13 @@ from annoloop.training.recipe import (
     score_name,
     wants_vectors,
 )
+from annoloop.training.spacy_loop import checkpoints, located, made_here, own_randomness
+from annoloop.training.starts import BesideGold, start_of, write_labels
 from annoloop.training.transformer import fit_transformer, starts_from_transformer
 from annoloop.training.vectors import write_vectors
 from annoloop.types import DevGold, Gold, GoldSet, LabelScheme, PoolGold
 
 if TYPE_CHECKING:
-    from confection import Config
     from spacy.tokens import Doc
 
 OnProgress = Callable[[str, int, int], None]
@@ -82,7 +80,7 @@ def train(
     patterns: Sequence[Mapping[str, Any]] | None = None,
     transformer: Path | None = None,
     with_dev: bool = False,
-    more_texts: Callable[[], Iterable[str]] | None = None,
+    beside: BesideGold = BesideGold(),
     finish: Finish | None = None,
     on_progress: OnProgress | None = None,
 ) -> Trained:
@@ -93,10 +91,9 @@ def train(
     with "label" and "pattern" (token dicts, or a phrase) for the recipes that use them, and `transformer` is
     the folder of the BERT for those that start from one (None: the installed package's). `with_dev` trains
     the best recipe once more on `gold` and `dev` together, for as many steps as were best: a model for the
-    held-out set or for use, whose own answers on dev say nothing. `more_texts` gives texts without gold,
-    such as the pool's: where a recipe looks at vectors, their words get some too. `finish` may change the
-    finished pipeline's folder; what it returns is `dev_said`. `out` is replaced at the end, in one rename: a
-    run that is stopped leaves it as it was.
+    held-out set or for use, whose own answers on dev say nothing. `beside` gives texts without gold, for the
+    recipes that learn from some. `finish` may change the finished pipeline's folder; what it returns is
+    `dev_said`. `out` is replaced at the end, in one rename: a run that is stopped leaves it as it was.
 
     Raises:
         TrainingError: nothing to learn from, or a recipe that does not work.
@@ -106,14 +103,15 @@ def train(
     names = tuple(recipes) if recipes else default_recipes(scheme.kind, patterns=patterns is not None)
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    settings: dict[str, Any] = {"lang": lang, "seed": seed, "patterns": patterns}
-    settings |= {"transformer": transformer, "more_texts": more_texts}
+    settings: dict[str, Any] = {"lang": lang, "seed": seed, "patterns": patterns, "beside": beside}
+    settings["transformer"] = transformer
     staging = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
         runs = [_Run(name, staging / str(index), scheme) for index, name in enumerate(names)]
-        for run in runs:
-            run.prepare(learn, judge, **settings)
-        with _own_randomness():
+        settings["begin"] = _Starts(staging, learn, judge, settings, on_progress).begin
+        with own_randomness():
+            for run in runs:
+                run.prepare(learn, judge, **settings)
             _train_all(runs, on_progress, again=with_dev)
             best = max(runs, key=lambda run: -1.0 if run.score is None else run.score)
             made, dev_said = best, _dev_said(best, judge)
@@ -204,12 +202,14 @@ class _Run:
         seed: int,
         patterns: Sequence[Mapping[str, Any]] | None,
         transformer: Path | None,
-        more_texts: Callable[[], Iterable[str]] | None,
+        beside: BesideGold,
+        begin: Callable[[_Run], Path] | None = None,
         steps: int | None = None,
     ) -> None:
         """Write the gold as spaCy reads it, the config fitted to it, and what else the recipe needs.
 
-        `steps` fixes how long to train, without patience.
+        `begin` gives the file of the weights to start from, where the recipe asks for some. `steps` fixes how
+        long to train, without patience.
         """
         self.making.mkdir(parents=True)
         self.config["nlp"]["lang"] = self.config["nlp"].get("lang") or lang
@@ -224,7 +224,13 @@ class _Run:
             fit_transformer(self.config, self.making, transformer, size)
         if steps:
             self.config["training"].update(max_steps=steps, eval_frequency=steps, patience=0)
-        self._bring(docs, lang, patterns, more_texts)
+        self._bring(docs, lang, patterns, beside)
+        if "labels" in self.config["paths"] and start_of(self.name):
+            write_labels(self.config, self.scheme, self.making / "labels.json")
+            self.config["paths"]["labels"] = "labels.json"
+        if begin is not None and start_of(self.name):
+            shutil.copy(begin(self), self.making / "start.bin")
+            self.config["paths"]["start"] = "start.bin"
         self.config.to_disk(self.making / "config.cfg")
 
     def _bring(
@@ -232,7 +238,7 @@ class _Run:
         docs: Sequence[Doc],
         lang: str,
         patterns: Sequence[Mapping[str, Any]] | None,
-        more_texts: Callable[[], Iterable[str]] | None,
+        beside: BesideGold,
     ) -> None:
         """Write the patterns, the vectors and the code that the recipe asks for."""
         if "patterns" in self.config["paths"]:
@@ -243,7 +249,7 @@ class _Run:
             write_patterns(patterns, self.making / "patterns.json", lang)
             self.config["paths"]["patterns"] = "patterns.json"
         if is_own(self.name) and wants_vectors(self.config):
-            texts = [*(doc.text for doc in docs), *(more_texts() if more_texts else ())]
+            texts = [*(doc.text for doc in docs), *beside.texts()]
             write_vectors(texts, self.making / "vectors", lang)
             self.config["paths"]["vectors"] = "vectors"
             self.config["initialize"]["vectors"] = "${paths.vectors}"
@@ -261,7 +267,7 @@ class _Run:
         """
         started = time.perf_counter()
         try:
-            for step, scores, save in _checkpoints(self.config, self.making):
+            for step, scores, save in checkpoints(self.config, self.making):
                 if save is not None:
                     save(self.folder)
                     self.score, self.step = scores.get(score_name(self.scheme.kind)), step
@@ -273,72 +279,64 @@ class _Run:
         self.seconds = time.perf_counter() - started
 
 
-def _checkpoints(
-    config: Config, making: Path
-) -> Iterator[tuple[int, Mapping[str, Any], Callable[[Path], None] | None]]:
-    """Yield every step with the scores of the last evaluation, and how to save it where it is the best.
+class _Starts:
+    """Makes the weights that recipes start from: each once, for all its runs."""
 
-    The same steps as `spacy.training.loop.train`, which would write every checkpoint twice, print, and
-    name this machine's folders in the saved config.
-    """
-    from spacy.schemas import ConfigSchemaTraining
-    from spacy.training import loop
-    from spacy.training.initialize import init_nlp
-    from spacy.util import registry, resolve_dot_names
-    from thinc.api import fix_random_seed
+    def __init__(
+        self,
+        staging: Path,
+        learn: Sequence[Gold],
+        judge: Sequence[Gold],
+        settings: Mapping[str, Any],
+        on_progress: OnProgress | None,
+    ) -> None:
+        self.staging, self.learn, self.judge = staging, learn, judge
+        # As they are now: what comes first starts from chance.
+        self.settings, self.on_progress = dict(settings), on_progress
+        self.beside: BesideGold = settings["beside"]
+        self._made: dict[str, Path] = {}
 
-    import annoloop.training.linear_textcat  # noqa: F401  (registers its factory)
+    def begin(self, run: _Run) -> Path:
+        if start_of(run.name) == "pretrained":
+            return self._pretrained(run)
+        if run.name not in self._made:
+            self._made[run.name] = self._of_silver(run)
+        return self._made[run.name]
 
-    located = config.copy()
-    located["paths"].update({key: str(making / value) for key, value in _made_here(config).items()})
-    nlp = init_nlp(located)
-    settings = nlp.config.interpolate()
-    chosen = registry.resolve(settings["training"], schema=ConfigSchemaTraining)
-    learn, judge = resolve_dot_names(settings, [chosen["train_corpus"], chosen["dev_corpus"]])
-    nlp.config["paths"].update(_made_here(config))
-    fix_random_seed(settings["training"]["seed"])
-    optimizer, before_save = (
-        chosen["optimizer"],
-        loop.create_before_to_disk_callback(chosen["before_to_disk"]),
-    )
+    def _pretrained(self, run: _Run) -> Path:
+        brought = made_here(run.config, run.making)
+        return pretrained_weights(
+            located(run.config, run.making),
+            list(self.beside.texts()),
+            recipe=run.name,
+            kept=self.beside.kept or self.staging / "starts",
+            extra=[run.making / brought[key] for key in ("patterns", "vectors") if key in brought],
+            on_progress=self.on_progress,
+        )
 
-    def save(folder: Path) -> None:
-        with nlp.use_params(optimizer.averages or {}):
-            before_save(nlp).to_disk(folder)
+    def _of_silver(self, run: _Run) -> Path:
+        """Train on the LLM's labels alone, as long as dev says; the weights of what finds the spans."""
+        known = {gold.example.input_hash for gold in (*self.learn, *self.judge)}
+        said = self.beside.silver()
+        silver = [one for one in said if one.example.input_hash not in known and one.example.text.strip()]
+        if not any(one.annotation.spans for one in silver):
+            raise TrainingError(
+                f"recipe {run.name}: there is no span that the LLM found in a text without gold",
+                hint="have it read some texts: annoloop llm annotate PROJECT; or name another recipe",
+            )
+        first = _Run(run.name, self.staging / f"silver-{len(self._made)}", run.scheme)
+        first.prepare(sorted(silver, key=lambda one: one.example.input_hash), self.judge, **self.settings)
 
-    steps = loop.train_while_improving(
-        nlp,
-        optimizer,
-        loop.create_train_batches(nlp, learn, chosen["batcher"], chosen["max_epochs"]),
-        loop.create_evaluation_callback(nlp, judge, chosen["score_weights"]),
-        exclude=chosen["frozen_components"],
-        annotating_components=chosen["annotating_components"],
-        **{name: chosen[name] for name in _LOOP_SETTINGS},
-    )
-    scores: Mapping[str, Any] = {}
-    for _batch, info, is_best in steps:
-        if is_best:
-            scores = info["other_scores"]
-            loop.update_meta(chosen, nlp, info)
-        yield info["step"], scores, save if is_best else None
+        def report(step: int, _score: float | None) -> None:
+            if self.on_progress and step % 10 == 0:
+                what = f"training {run.name} on what the LLM said of {len(silver)} texts"
+                self.on_progress(what, step, first.max_steps)
 
-
-_LOOP_SETTINGS = (
-    "dropout",
-    "accumulate_gradient",
-    "patience",
-    "max_steps",
-    "eval_frequency",
-    "before_update",
-)
-
-
-_MADE = ("train", "dev", "patterns", "vectors", "pieces", "weights")
-
-
-def _made_here(config: Config) -> dict[str, str]:
-    """The files that `prepare` wrote, by their key in [paths]."""
-    return {key: config["paths"][key] for key in _MADE if key in config["paths"]}
+        first.train(report)
+        component = load_model(first.folder).get_pipe(first.config["pretraining"]["component"])
+        path = first.folder / "start.bin"
+        path.write_bytes(component.model.to_bytes())  # type: ignore[attr-defined]
+        return path
 
 
 def _train_all(runs: Sequence[_Run], on_progress: OnProgress | None, *, again: bool) -> None:
@@ -357,25 +355,6 @@ def _train_all(runs: Sequence[_Run], on_progress: OnProgress | None, *, again: b
         done += run.max_steps
     if on_progress:
         on_progress("training once more, on dev too" if again else "trained", done, total)
-
-
-@contextmanager
-def _own_randomness() -> Iterator[None]:
-    """Give the caller's global generators back as they were: spaCy seeds and uses them."""
-    import numpy as np
-
-    python, numpy, torch = random.getstate(), np.random.get_state(), sys.modules.get("torch")
-    drawn = torch.get_rng_state() if torch else None
-    try:
-        with warnings.catch_warnings():
-            # spaCy's word on spans off token borders; what becomes of them is said where texts are read.
-            warnings.filterwarnings("ignore", message=r"\[W030\]")
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
-        if torch:
-            torch.set_rng_state(drawn)
 
 
 def _replace(made: Path, out: Path) -> None:
