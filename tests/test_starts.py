@@ -26,7 +26,7 @@ from annoloop.training.train import Trained, train
 from annoloop.types import Annotation, DevGold, Example, LabelScheme, PoolGold
 
 PATTERNS = [{"label": "BRAND", "pattern": "Acne"}]
-ODD = ("", "\r\n", "İpek 👩‍👩‍👧 日本語", "word " * 500, "שלום café\u0301")
+ODD = ("", "\r\n", "İpek 👩‍👩‍👧 日本語", "word " * 401, "שלום café\u0301")
 
 
 def pool_texts(texts: Sequence[str]) -> PoolTexts:
@@ -42,7 +42,7 @@ TEXTS = pool_texts([*ODD, *(text for text, _ in SPAN_PAIRS)])
 
 @pytest.fixture
 def few_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pretraining, "WORDS", 1500)
+    monkeypatch.setattr(pretraining, "WORDS", 800)
 
 
 def trained(folder: Path, recipe: str, scheme: LabelScheme = NER, **given: Any) -> Trained:
@@ -58,38 +58,48 @@ def begun(made: Trained, monkeypatch: pytest.MonkeyPatch) -> Any:
     return init_nlp(spacy.util.load_config("config.cfg"))
 
 
-def test_pretrained_vectors_are_where_training_begins_and_are_kept(
+def test_pretrained_vectors_are_where_training_begins(
     few_words: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard: list[tuple[str, int, int]] = []
-    given = {
-        "beside": BesideGold(lambda: TEXTS, kept=tmp_path / "kept"),
-        "on_progress": lambda *told: heard.append(told),
-    }
-    recipe = "ner_rules_pretrained:max_steps=10"
-    made = trained(tmp_path, recipe, **given)
+    made = trained(
+        tmp_path,
+        "ner_rules_pretrained:max_steps=10",
+        beside=BesideGold(lambda: TEXTS, kept=tmp_path / "kept"),
+        on_progress=lambda *told: heard.append(told),
+    )
     (kept,) = (tmp_path / "kept").iterdir()
-    weights = kept.read_bytes()
-    assert begun(made, monkeypatch).get_pipe("tok2vec").model.to_bytes() == weights
+    assert begun(made, monkeypatch).get_pipe("tok2vec").model.to_bytes() == kept.read_bytes()
     told = [one for one in heard if one[0].startswith("pretraining")]
-    assert told[-1][1:] == (1500, 1500) and len(told) > 2
-    assert spacy.load(made.path).pipe_names == ["attribute_ruler", "tok2vec", "ner"]
-    assert len(list(predict(made.path, ODD, scheme=NER))) == len(ODD)
+    assert told[-1][1:] == (800, 800) and len(told) > 1
+    nlp = spacy.load(made.path)
+    assert nlp.pipe_names == ["attribute_ruler", "tok2vec", "ner"]
+    assert len(list(predict(nlp, ODD, scheme=NER))) == len(ODD)
 
-    # The next round has other gold, but the pool is the same.
+
+def test_pretrained_vectors_are_kept_while_texts_and_sizes_stay(few_words: None, tmp_path: Path) -> None:
+    heard: list[str] = []
+
+    def weights(recipe: str, texts: Sequence[str]) -> Path:
+        config = load_recipe(recipe, "spancat")
+        config["nlp"]["lang"] = "en"
+        return pretraining.pretrained_weights(
+            config, texts, recipe=recipe, kept=tmp_path, on_progress=lambda what, *_: heard.append(what)
+        )
+
+    first = weights("spancat_pretrained", list(TEXTS))
+    wide = weights("spancat_pretrained:width=96", list(TEXTS))
+    assert set(tmp_path.iterdir()) == {first, wide}
     heard.clear()
-    trained(tmp_path, recipe, with_dev=True, **given)
-    assert not [one for one in heard if one[0].startswith("pretraining")]
-    other = pool_texts(["Another text of the pool"])
-    given["beside"] = BesideGold(lambda: other, kept=tmp_path / "kept")
-    trained(tmp_path, recipe, **given)
-    (kept,) = (tmp_path / "kept").iterdir()
-    assert kept.read_bytes() != weights
+    assert weights("spancat_pretrained", [*list(TEXTS)[::-1], *ODD]) == first
+    assert not heard
+    other = weights("spancat_pretrained", ["Another text of the pool"])
+    assert set(tmp_path.iterdir()) == {wide, other}
 
 
 def test_a_run_that_is_stopped_keeps_no_half_vectors(few_words: None, tmp_path: Path) -> None:
     def press(what: str, done: int, _total: int) -> None:
-        if what.startswith("pretraining") and done > 500:
+        if what.startswith("pretraining") and done > 100:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -108,7 +118,7 @@ def test_silver_teaches_what_the_gold_never_had(tmp_path: Path, monkeypatch: pyt
     heard: list[str] = []
     made = trained(
         tmp_path,
-        "ner_silver:max_steps=40",
+        "ner_silver:max_steps=25",
         # The gold's own texts are no silver, whatever the LLM says of them.
         beside=of_llm([*silver, *((text, Annotation()) for text, _ in SPAN_PAIRS[:10])]),
         on_progress=lambda what, *_: heard.append(what),
@@ -123,6 +133,7 @@ def test_silver_teaches_what_the_gold_never_had(tmp_path: Path, monkeypatch: pyt
     assert load_model(made.path).pipe_names == ["ner"]
 
 
+@pytest.mark.slow
 def test_spans_that_overlap_start_from_silver_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     silver = [spans_text(brand, "Look, {}!") for brand in BRANDS]
     made = trained(tmp_path, "spancat_silver:max_steps=10", SPANCAT, beside=of_llm(silver))

@@ -181,6 +181,7 @@ class _Run:
     def __init__(self, name: str, folder: Path, scheme: LabelScheme) -> None:
         self.name, self.folder, self.scheme = name, folder, scheme
         self.config = load_recipe(name, scheme.kind)
+        self.start = start_of(name) if is_own(name) else None
         self.score: float | None = None
         self.step = 0
         self.seconds = 0.0
@@ -225,10 +226,10 @@ class _Run:
         if steps:
             self.config["training"].update(max_steps=steps, eval_frequency=steps, patience=0)
         self._bring(docs, lang, patterns, beside)
-        if "labels" in self.config["paths"] and start_of(self.name):
+        if self.start == "silver":
             write_labels(self.config, self.scheme, self.making / "labels.json")
             self.config["paths"]["labels"] = "labels.json"
-        if begin is not None and start_of(self.name):
+        if self.start and begin is not None:
             shutil.copy(begin(self), self.making / "start.bin")
             self.config["paths"]["start"] = "start.bin"
         self.config.to_disk(self.making / "config.cfg")
@@ -291,13 +292,12 @@ class _Starts:
         on_progress: OnProgress | None,
     ) -> None:
         self.staging, self.learn, self.judge = staging, learn, judge
-        # As they are now: what comes first starts from chance.
         self.settings, self.on_progress = dict(settings), on_progress
         self.beside: BesideGold = settings["beside"]
         self._made: dict[str, Path] = {}
 
     def begin(self, run: _Run) -> Path:
-        if start_of(run.name) == "pretrained":
+        if run.start == "pretrained":
             return self._pretrained(run)
         if run.name not in self._made:
             self._made[run.name] = self._of_silver(run)
