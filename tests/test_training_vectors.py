@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,14 @@ from test_training import NER, SPAN_PAIRS, dev, pool
 
 import annoloop.training.train as training
 from annoloop.errors import TrainingError
+from annoloop.hashing import input_hash
 from annoloop.steps.train import train as train_project
 from annoloop.training import vectors
 from annoloop.training.predict import MAKING, load_model, predict
 from annoloop.training.recipe import load_recipe, wants_vectors
+from annoloop.training.starts import BesideGold, PoolTexts
 from annoloop.training.train import train
-from annoloop.types import Annotation, LabelScheme, Span
+from annoloop.types import Annotation, Example, LabelScheme, Span
 
 RECIPE = "ner:include_static_vectors=true,max_steps=40"
 CITY = LabelScheme("ner", ("CITY",))
@@ -82,7 +83,8 @@ def test_spacy_reads_the_config_that_is_kept(
     out = tmp_path / "model"
     train(
         pool(SPAN_PAIRS), dev(SPAN_PAIRS[::4]), scheme=NER, lang="en", seed=0, out=out,
-        recipes=["ner:include_static_vectors=true,max_steps=10"], more_texts=lambda: ["Quokka!"],
+        recipes=["ner:include_static_vectors=true,max_steps=10"],
+        beside=BesideGold(lambda: PoolTexts((Example(input_hash("Quokka!"), "Quokka!"),))),
     )  # fmt: skip
     monkeypatch.chdir(out / MAKING)
     config = spacy.util.load_config("config.cfg")
@@ -111,18 +113,17 @@ def test_only_recipes_that_ask_for_vectors_get_them() -> None:
     assert wants_vectors(load_recipe("spancat:include_static_vectors=true", "spancat"))
 
 
-def test_words_come_from_the_unlabelled_pool_and_never_from_dev_or_held_out(
+def test_words_come_from_the_pool_and_never_from_dev_or_held_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project, real, given = answered(tmp_path / "p", count=30), training.train, []
 
-    def spied(*gold: Any, more_texts: Callable[[], Iterable[str]], **others: Any) -> Any:
-        given.extend(more_texts())
-        return real(*gold, more_texts=more_texts, **others)
+    def spied(*gold: Any, beside: BesideGold, **others: Any) -> Any:
+        given.extend(beside.texts())
+        return real(*gold, beside=beside, **others)
 
     monkeypatch.setattr(training, "train", spied)
     train_project(project)
-    labelled = {gold.example.text for gold in project.pool_gold()}
-    assert set(given) == {example.text for example in project.store.examples(split="pool")} - labelled
-    assert len(given) > 10
+    assert set(given) == {example.text for example in project.store.examples(split="pool")}
+    assert len(given) > 40
     project.store.close()

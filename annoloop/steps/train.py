@@ -5,21 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from annoloop.errors import TrainingError
 from annoloop.evaluation.scores import score
 from annoloop.project import Project
 from annoloop.steps.evaluate import WHEEL_FACT
 from annoloop.steps.join_rules import Joining
+from annoloop.steps.llm import llm_source
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import model_source, rules_source
-from annoloop.training.recipe import vector_recipes
+from annoloop.training.recipe import is_own, vector_recipes
+from annoloop.training.starts import BesideGold, PoolTexts, start_of
 from annoloop.types import DevGold, Gold, PoolGold, Round
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ SEARCHED_FACT = "searched_recipe"
 """The recipe that the last search found: used while the settings name none."""
 
 _POOL_TEXTS = 20_000
-"""Of the pool, whose words get vectors where a recipe looks at some: more add few words, and take minutes."""
+"""Of the pool, for recipes that learn from texts without gold: more add few words, and take minutes."""
 
 
 def fingerprint(project: Project, pool: PoolGold, dev: DevGold) -> str:
@@ -50,8 +52,20 @@ def fingerprint(project: Project, pool: PoolGold, dev: DevGold) -> str:
     }
     if settings.transformer:
         shaped["transformer"] = settings.transformer
+    shaped |= _starts(project, named or ())
     encoded = json.dumps(shaped, sort_keys=True, ensure_ascii=True).encode()
     return hashlib.blake2b(encoded, digest_size=8).hexdigest()
+
+
+def _starts(project: Project, recipes: Sequence[str]) -> dict[str, list[Any]]:
+    """What recipes learn from before the gold; empty for those that learn from gold alone."""
+    starts = {start_of(recipe) for recipe in recipes if is_own(recipe)}
+    found: dict[str, list[Any]] = {}
+    if "pretrained" in starts:
+        found["pool"] = [example.input_hash for example in _pool_texts(project).examples]
+    if "silver" in starts:
+        found["silver"] = [_gold_line(said) for said in _silver(project)]
+    return found
 
 
 def recipes_of(project: Project) -> tuple[str, ...] | None:
@@ -115,7 +129,7 @@ def train_round(project: Project, number: int, *, on_progress: OnProgress = sile
         rules=rule_maker(project),
         transformer=project.transformer,
         with_dev=True,
-        more_texts=lambda: _pool_texts(project),
+        beside=beside_gold(project),
         finish=joining,
         on_progress=on_progress,
     )
@@ -174,9 +188,27 @@ def search(project: Project, *, minutes: float, on_progress: OnProgress = silent
     return found
 
 
-def _pool_texts(project: Project) -> Iterator[str]:
-    hashes = [name for _, name in islice(project.store.unasked("pool"), _POOL_TEXTS)]
-    return (example.text for example in project.store.examples(hashes=hashes))
+def beside_gold(project: Project) -> BesideGold:
+    """The project's texts without gold, as recipes may ask for them; nothing is read before."""
+    return BesideGold(lambda: _pool_texts(project), lambda: _silver(project), project.models / "starts")
+
+
+def _pool_texts(project: Project) -> PoolTexts:
+    hashes = [name for _, name in islice(project.store.places("pool"), _POOL_TEXTS)]
+    return PoolTexts(project.store.examples(hashes=hashes))
+
+
+def _silver(project: Project) -> PoolGold:
+    """What the project's LLM said of texts of the pool that no person has answered; nobody is asked."""
+    source = llm_source(project)
+    if source is None:
+        return PoolGold()
+    answered = {example.input_hash for example in project.store.answered_examples("pool")}
+    free = [name for _, name in project.store.places("pool") if name not in answered]
+    said = project.store.predictions(source.key, hashes=free)
+    found = {name: annotation for name, (annotation, _) in said.items() if annotation is not None}
+    examples = project.store.examples(hashes=[name for name in free if name in found][:_POOL_TEXTS])
+    return PoolGold(tuple(Gold(example, found[example.input_hash]) for example in examples))
 
 
 def rule_maker(project: Project) -> RuleMaker | None:
@@ -232,6 +264,7 @@ def dev_scores(
                 recipes=[recipe],
                 rules=rules,
                 transformer=project.transformer,
+                beside=beside_gold(project),
                 on_progress=on_progress,
             )
         made.append(trained.dev_score)

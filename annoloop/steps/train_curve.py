@@ -17,7 +17,7 @@ from annoloop.project import Project
 from annoloop.steps.compare import compare
 from annoloop.steps.pace import pace, seconds_ahead
 from annoloop.steps.progress import OnProgress, silent
-from annoloop.steps.train import fingerprint, recipes_of, require_gold, rule_maker
+from annoloop.steps.train import beside_gold, fingerprint, recipes_of, require_gold, rule_maker
 from annoloop.types import DevGold, Gold, PoolGold, Scores
 
 CURVE_FACT = "train_curve"
@@ -209,6 +209,7 @@ class _Runs:
             recipes=[recipe] if recipe else recipes_of(self.project),
             rules=self.rules,
             transformer=self.project.transformer,
+            beside=beside_gold(self.project),
             on_progress=told,
         )
         if recipe is None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from annoloop.errors import TrainingError
 from annoloop.training.sentence_vectors import PACKAGES, is_installed
+from annoloop.training.starts import add_start, base_of
 from annoloop.types import KINDS, Kind
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def measure(docs: Sequence[Doc]) -> GoldSize:
 
 def is_own(recipe: str) -> bool:
     """Whether a recipe is one of ours, with or without settings; else it is a path to a user's config."""
-    return (FOLDER / f"{recipe.partition(':')[0]}.cfg").is_file()
+    return (FOLDER / f"{base_of(recipe)}.cfg").is_file()
 
 
 def wants_vectors(config: Config) -> bool:
@@ -105,16 +106,17 @@ def load_recipe(recipe: str, kind: Kind) -> Config:
     """Read a recipe by name, or any spaCy config by path, without resolving its variables.
 
     A name may be followed by settings, as in "ner:dropout=0.3,width=96": each is set wherever the recipe's
-    components or its training have a setting of that name.
+    components or its training have a setting of that name. A name with "_pretrained" or "_silver" behind it
+    is that recipe with another start (see `annoloop.training.starts`).
 
     Raises:
-        TrainingError: there is no such recipe, setting or file, it is for another kind, or is no spaCy
-            config.
+        TrainingError: there is no such recipe, setting or file, it is for another kind, is no spaCy config,
+            or cannot start so.
     """
     from spacy.util import load_config
 
     name, _, settings = recipe.partition(":")
-    path = FOLDER / f"{name}.cfg" if is_own(recipe) else Path(recipe)
+    path = FOLDER / f"{base_of(recipe)}.cfg" if is_own(recipe) else Path(recipe)
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.cfg")))
         raise TrainingError(f"no recipe {recipe!r}", hint=f"name one of {known}, or a path to a spaCy config")
@@ -127,8 +129,10 @@ def load_recipe(recipe: str, kind: Kind) -> Config:
         raise TrainingError(f"recipe {recipe} is not for kind {kind}", hint=f"name one of {fitting}")
     if missing := [name for name in ("nlp", "training", "components") if name not in config]:
         raise TrainingError(f"{path} has no section [{missing[0]}]", hint="see spacy init fill-config")
-    if is_own(recipe) and settings:
-        _apply(config, recipe, settings)
+    if is_own(recipe):
+        if settings:
+            _apply(config, recipe, settings)
+        add_start(config, recipe)
     return config
 
 
@@ -146,7 +150,7 @@ def _apply(config: Config, recipe: str, settings: str) -> None:
         if not sum(_set(config[section], key.strip(), value) for section in ("components", "training")):
             raise TrainingError(
                 f"recipe {recipe!r} has no setting {key.strip()!r}",
-                hint=f"its settings are in {FOLDER / recipe.partition(':')[0]}.cfg",
+                hint=f"its settings are in {FOLDER / base_of(recipe)}.cfg",
             )
 
 
@@ -174,7 +178,7 @@ def fit_recipe(config: Config, *, own: bool, labels: Sequence[str], seed: int, s
     if not own:
         return
     for settings in config["initialize"].get("components", {}).values():
-        if "labels" in settings:
+        if isinstance(settings.get("labels"), list):
             settings["labels"] = list(labels)
     for component in config["components"].values():
         _fit_component(component, size)

@@ -3,49 +3,26 @@
 from __future__ import annotations
 
 import math
-import random
 import shutil
-import sys
 import tempfile
 import time
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from annoloop.errors import TrainingError
-from annoloop.training.checkpoints import checkpoints
-from annoloop.training.gold_files import BEGINNING, PIECE, write_gold
-from annoloop.training.gold_rules import (
-    RuleMaker,
-    RulesAtHand,
-    bring_rules,
-    leave_out_filling,
-    rules_at_hand,
-    score_without_filling,
-    wants_rules,
-)
-from annoloop.training.predict import MAKING, Prediction, predict
-from annoloop.training.recipe import (
-    LINEAR_CODE,
-    LINEAR_FACTORY,
-    default_recipes,
-    fit_recipe,
-    is_own,
-    load_recipe,
-    measure,
-    require_encoders,
-    score_name,
-    wants_vectors,
-)
-from annoloop.training.transformer import fit_transformer, starts_from_transformer
-from annoloop.training.vectors import write_vectors
+from annoloop.training.gold_rules import RuleMaker, wants_rules
+from annoloop.training.predict import Prediction, predict
+from annoloop.training.recipe import default_recipes
+from annoloop.training.run import Run
+from annoloop.training.spacy_loop import own_randomness
+from annoloop.training.start_weights import StartWeights
+from annoloop.training.starts import BesideGold
 from annoloop.types import DevGold, Gold, GoldSet, LabelScheme, PoolGold
 
 if TYPE_CHECKING:
-    from spacy.tokens import Doc
+    pass
 
 OnProgress = Callable[[str, int, int], None]
 """Called with what is going on (recipe, score on dev, seconds), steps done, and an estimate of all steps."""
@@ -91,7 +68,7 @@ def train(
     rules: RuleMaker | None = None,
     transformer: Path | None = None,
     with_dev: bool = False,
-    more_texts: Callable[[], Iterable[str]] | None = None,
+    beside: BesideGold = BesideGold(),
     finish: Finish | None = None,
     on_progress: OnProgress | None = None,
 ) -> Trained:
@@ -102,10 +79,9 @@ def train(
     makes others of gold, for the recipes that look at some; `transformer` is the folder of the BERT for those
     that start from one (None: the installed package's). `with_dev` trains the best recipe once more on `gold`
     and `dev` together, for as many steps as were best: a model for the held-out set or for use, whose own
-    answers on dev say nothing. `more_texts` gives texts without gold, such as the pool's: where a recipe
-    looks at vectors, their words get some too. `finish` may change the finished pipeline's folder; what it
-    returns is `dev_said`. `out` is replaced at the end, in one rename: a run that is stopped leaves it as it
-    was.
+    answers on dev say nothing. `beside` gives texts without gold, for the recipes that learn from some.
+    `finish` may change the finished pipeline's folder; what it returns is `dev_said`. `out` is replaced at
+    the end, in one rename: a run that is stopped leaves it as it was.
 
     Raises:
         TrainingError: nothing to learn from, or a recipe that does not work.
@@ -116,15 +92,16 @@ def train(
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     settings: dict[str, Any] = {"lang": lang, "seed": seed, "maker": rules, "transformer": transformer}
-    settings["more_texts"] = more_texts
+    settings["beside"] = beside
     staging = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
-        runs = [_Run(name, staging / str(index), scheme) for index, name in enumerate(names)]
-        for run in runs:
-            if on_progress and wants_rules(run.config):
-                on_progress("rules are made of the gold", 0, 0)
-            run.prepare(learn, judge, **settings)
-        with _own_randomness():
+        runs = [Run(name, staging / str(index), scheme) for index, name in enumerate(names)]
+        settings["begin"] = StartWeights(staging, learn, judge, settings, on_progress).begin
+        with own_randomness():
+            for run in runs:
+                if on_progress and wants_rules(run.config):
+                    on_progress("rules are made of the gold", 0, 0)
+                run.prepare(learn, judge, **settings)
             _train_all(runs, judge, on_progress, again=with_dev)
             best = max(runs, key=lambda run: -1.0 if run.score is None else run.score)
             made, dev_said = best, _dev_said(best, judge)
@@ -141,12 +118,12 @@ def train(
     return Trained(out, best.name, best.score, tried, dev_said)
 
 
-def _dev_said(run: _Run, judge: Sequence[Gold]) -> Said:
+def _dev_said(run: Run, judge: Sequence[Gold]) -> Said:
     made = predict(run.folder, (gold.example.text for gold in judge), scheme=run.scheme)
     return {gold.example.input_hash: one for gold, one in zip(judge, made, strict=True)}
 
 
-def _crossed(best: _Run, before: Said, learn: Sequence[Gold], judge: Sequence[Gold], **settings: Any) -> Said:
+def _crossed(best: Run, before: Said, learn: Sequence[Gold], judge: Sequence[Gold], **settings: Any) -> Said:
     """What is said of each dev text by a run like the best that has learned from most of the others too."""
     room = (1 - _NEARLY) * (len(learn) + len(judge))
     if len(judge) <= room:
@@ -184,133 +161,14 @@ def _check_learnable(learn: Sequence[Gold], scheme: LabelScheme) -> None:
         raise TrainingError("one label is no choice", hint="add a label, or use kind textcat_multilabel")
 
 
-class _Run:
-    """One recipe in its own folder: the config fitted to the gold, the model, its score on dev."""
-
-    def __init__(self, name: str, folder: Path, scheme: LabelScheme) -> None:
-        self.name, self.folder, self.scheme = name, folder, scheme
-        self.config = load_recipe(name, scheme.kind)
-        self.score: float | None = None
-        self.step, self.fill = 0, True
-        self.seconds = 0.0
-
-    @property
-    def max_steps(self) -> int:
-        return int(self.config["training"]["max_steps"])
-
-    @property
-    def making(self) -> Path:
-        return self.folder / MAKING
-
-    def prepare(
-        self,
-        learn: Sequence[Gold],
-        judge: Sequence[Gold],
-        *,
-        lang: str,
-        seed: int,
-        maker: RuleMaker | None,
-        transformer: Path | None,
-        more_texts: Callable[[], Iterable[str]] | None,
-        like: _Run | None = None,
-    ) -> None:
-        """Write the gold as spaCy reads it, the config fitted to it, and what else the recipe needs.
-
-        `like` is a run that has found out how long to train and what to leave out.
-        """
-        self.fill = like.fill if like else True
-        rules = self._rules(maker, learn)
-        self.making.mkdir(parents=True)
-        self.config["nlp"]["lang"] = self.config["nlp"].get("lang") or lang
-        lang = self.config["nlp"]["lang"]
-        on_bert = is_own(self.name) and starts_from_transformer(self.config)
-        cut = BEGINNING if on_bert else None
-        tags = rules.made.crossed if rules else None
-        docs = write_gold(
-            learn, self.making / "train.spacy", self.scheme, lang, piece=PIECE, beginning=cut, tags=tags
-        )
-        write_gold(judge, self.making / "dev.spacy", self.scheme, lang, piece=None)
-        size = measure(docs)
-        fit_recipe(self.config, own=is_own(self.name), labels=self.scheme.labels, seed=seed, size=size)
-        if on_bert:
-            fit_transformer(self.config, self.making, transformer, size)
-        if like and like.step:
-            self.config["training"].update(max_steps=like.step, eval_frequency=like.step, patience=0)
-        self._bring(docs, lang, rules, more_texts)
-        self.config.to_disk(self.making / "config.cfg")
-
-    def _rules(self, maker: RuleMaker | None, learn: Sequence[Gold]) -> RulesAtHand | None:
-        if not wants_rules(self.config):
-            return None
-        if maker is None:
-            raise TrainingError(f"recipe {self.name} needs rules", hint="name another recipe, such as ner")
-        return rules_at_hand(maker, learn, fill=self.fill)
-
-    def _bring(
-        self,
-        docs: Sequence[Doc],
-        lang: str,
-        rules: RulesAtHand | None,
-        more_texts: Callable[[], Iterable[str]] | None,
-    ) -> None:
-        """Write the rules, the vectors and the code that the recipe asks for."""
-        if rules:
-            bring_rules(self.config, self.making, rules)
-        if is_own(self.name) and wants_vectors(self.config):
-            texts = [*(doc.text for doc in docs), *(more_texts() if more_texts else ())]
-            write_vectors(texts, self.making / "vectors", lang)
-            self.config["paths"]["vectors"] = "vectors"
-            self.config["initialize"]["vectors"] = "${paths.vectors}"
-        for block in self.config["components"].values():
-            if block.get("factory") == LINEAR_FACTORY:
-                require_encoders(self.name, block)
-                for code in LINEAR_CODE:
-                    shutil.copy(code, self.making)
-
-    def train(self, on_step: Callable[[int, float | None], None]) -> None:
-        """Train, and keep the checkpoint that is best on dev.
-
-        Raises:
-            TrainingError: spaCy refuses the config or the gold.
-        """
-        started = time.perf_counter()
-        try:
-            for step, scores, save in checkpoints(self.config, self.making):
-                if save is not None:
-                    save(self.folder)
-                    self.score, self.step = scores.get(score_name(self.scheme.kind)), step
-                # An untrained pipeline's score, which rules may have, tells nothing.
-                on_step(step, self.score if self.step else None)
-        except (ValueError, KeyError) as error:
-            raise TrainingError(
-                f"recipe {self.name} failed: {error}", hint="try another recipe in [training] recipes"
-            ) from error
-        self.seconds = time.perf_counter() - started
-
-    def again(self, folder: Path, learn: Sequence[Gold], judge: Sequence[Gold], **settings: Any) -> _Run:
-        """The same on other gold, for as many steps as were best here."""
-        run = _Run(self.name, folder, self.scheme)
-        run.prepare(learn, judge, like=self, **settings)
-        run.train(lambda _step, _score: None)
-        return run
-
-    def settle(self, judge: Sequence[Gold]) -> None:
-        """Let the rules of the gold no longer fill in where dev says that the recogniser is better alone."""
-        alone = score_without_filling(self.folder, judge, self.scheme)
-        if alone is not None and alone > (self.score or 0.0):
-            leave_out_filling(self.config, self.folder)
-            self.config.to_disk(self.making / "config.cfg")
-            self.score, self.fill = alone, False
-
-
 def _train_all(
-    runs: Sequence[_Run], judge: Sequence[Gold], on_progress: OnProgress | None, *, again: bool
+    runs: Sequence[Run], judge: Sequence[Gold], on_progress: OnProgress | None, *, again: bool
 ) -> None:
     total = sum(run.max_steps for run in runs) + (max(run.max_steps for run in runs) if again else 0)
     done, started = 0, time.perf_counter()
     for run in runs:
 
-        def report(step: int, score: float | None, *, run: _Run = run, done: int = done) -> None:
+        def report(step: int, score: float | None, *, run: Run = run, done: int = done) -> None:
             if on_progress and (step % 10 == 0 or step == run.max_steps):
                 said = "" if score is None else f" {score:.3f} on dev,"
                 on_progress(
@@ -322,25 +180,6 @@ def _train_all(
         done += run.max_steps
     if on_progress:
         on_progress("training once more, on dev too" if again else "trained", done, total)
-
-
-@contextmanager
-def _own_randomness() -> Iterator[None]:
-    """Give the caller's global generators back as they were: spaCy seeds and uses them."""
-    import numpy as np
-
-    python, numpy, torch = random.getstate(), np.random.get_state(), sys.modules.get("torch")
-    drawn = torch.get_rng_state() if torch else None
-    try:
-        with warnings.catch_warnings():
-            # spaCy's word on spans off token borders; what becomes of them is said where texts are read.
-            warnings.filterwarnings("ignore", message=r"\[W030\]")
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
-        if torch:
-            torch.set_rng_state(drawn)
 
 
 def _replace(made: Path, out: Path) -> None:

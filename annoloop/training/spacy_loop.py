@@ -1,8 +1,12 @@
-"""spaCy's training, step by step, with each checkpoint that is the best so far."""
+"""spaCy's own steps of training, one after the other, with nothing printed and nothing kept but the best."""
 
 from __future__ import annotations
 
+import random
+import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,13 +31,11 @@ def checkpoints(
 
     import annoloop.training.linear_textcat  # noqa: F401  (registers its factory)
 
-    located = config.copy()
-    located["paths"].update({key: str(making / value) for key, value in _made_here(config).items()})
-    nlp = init_nlp(located)
+    nlp = init_nlp(located(config, making))
     settings = nlp.config.interpolate()
     chosen = registry.resolve(settings["training"], schema=ConfigSchemaTraining)
     learn, judge = resolve_dot_names(settings, [chosen["train_corpus"], chosen["dev_corpus"]])
-    nlp.config["paths"].update(_made_here(config))
+    nlp.config["paths"].update(made_here(config, making))
     fix_random_seed(settings["training"]["seed"])
     optimizer, before_save = (
         chosen["optimizer"],
@@ -73,9 +75,36 @@ _LOOP_SETTINGS = (
 )
 
 
-_MADE = ("train", "dev", "patterns", "gold_rules", "vectors", "pieces", "weights")
+_MADE = ("train", "dev", "patterns", "gold_rules", "vectors", "pieces", "weights", "start", "labels")
 
 
-def _made_here(config: Config) -> dict[str, str]:
-    """The files that `prepare` wrote, by their key in [paths]."""
-    return {key: config["paths"][key] for key in _MADE if key in config["paths"]}
+def made_here(config: Config, making: Path) -> dict[str, str]:
+    """What was written into the folder `making` for the training, by its key in [paths]."""
+    named = {key: config["paths"].get(key) for key in _MADE}
+    return {key: name for key, name in named.items() if name and (making / name).exists()}
+
+
+def located(config: Config, making: Path) -> Config:
+    """The config with absolute paths of what was written into the folder `making`."""
+    found = config.copy()
+    found["paths"].update({key: str(making / value) for key, value in made_here(config, making).items()})
+    return found
+
+
+@contextmanager
+def own_randomness() -> Iterator[None]:
+    """Give the caller's global generators back as they were: spaCy seeds and uses them."""
+    import numpy as np
+
+    python, numpy, torch = random.getstate(), np.random.get_state(), sys.modules.get("torch")
+    drawn = torch.get_rng_state() if torch else None
+    try:
+        with warnings.catch_warnings():
+            # spaCy's word on spans off token borders; what becomes of them is said where texts are read.
+            warnings.filterwarnings("ignore", message=r"\[W030\]")
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+        if torch:
+            torch.set_rng_state(drawn)
