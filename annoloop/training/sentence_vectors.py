@@ -73,6 +73,15 @@ def is_installed(encoder: str) -> bool:
     return find_spec(encoder) is not None
 
 
+def installed_version(encoder: str) -> str:
+    """The version of the encoder's package; "" where it is not installed, or only importable."""
+    try:
+        return version(PACKAGES[encoder].name)
+    except PackageNotFoundError:
+        # As from a folder in PYTHONPATH.
+        return ""
+
+
 def require(encoder: str) -> None:
     """Raise `ImportError`, whose `name` is the encoder's, where its package is not installed."""
     if not is_installed(encoder):
@@ -100,12 +109,8 @@ class Encoder:
         """The package with its range of versions, as a wheel's requirements name it."""
         from spacy.util import get_minor_version_range
 
-        package = PACKAGES[self.name].name
-        try:
-            return f"{package}{get_minor_version_range(version(package))}"
-        except PackageNotFoundError:
-            # Importable without being installed, as from a folder in PYTHONPATH.
-            return package
+        package, found = PACKAGES[self.name].name, installed_version(self.name)
+        return f"{package}{get_minor_version_range(found)}" if found else package
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Vectors of the texts' beginnings, float32 (texts, width); their last bits differ with the batch."""

@@ -296,6 +296,9 @@ def _checkpoints(
     chosen = registry.resolve(settings["training"], schema=ConfigSchemaTraining)
     learn, judge = resolve_dot_names(settings, [chosen["train_corpus"], chosen["dev_corpus"]])
     nlp.config["paths"].update(_made_here(config))
+    if "weights" in config["paths"]:
+        # They lie elsewhere on this machine, which is nobody's business.
+        nlp.config["paths"]["weights"] = None
     fix_random_seed(settings["training"]["seed"])
     optimizer, before_save = (
         chosen["optimizer"],
@@ -333,7 +336,7 @@ _LOOP_SETTINGS = (
 )
 
 
-_MADE = ("train", "dev", "patterns", "vectors", "pieces", "weights")
+_MADE = ("train", "dev", "patterns", "vectors", "pieces")
 
 
 def _made_here(config: Config) -> dict[str, str]:
