@@ -18,7 +18,10 @@ from typing import Any
 import numpy as np
 
 CHARACTERS = 1000
-"""Of each text that are read: more of a long one changed no score, and costs time."""
+"""Of each text that are read: more of a long one changed no score, and costs time whenever a model reads it.
+
+What is kept of a pool to find and spread texts reads more of them, once (selection/vectors.py).
+"""
 
 KEPT = 20_000
 """Vectors that are kept in memory: rounds, recipes and seeds learn from much the same texts."""
