@@ -19,6 +19,7 @@ from small_project import PATTERNS, expert, feedback, settings, small_project, w
 
 import annoloop.steps.simulated_models as simulated_models
 import annoloop.steps.simulated_runs as simulated_runs
+import annoloop.training.train as training
 from annoloop.cli import main
 from annoloop.errors import AnnoloopError, TrainingError
 from annoloop.evaluation.curves_page import Chart, Line, render_curves
@@ -144,6 +145,32 @@ def test_strategies_are_compared_and_kept_as_files(project, gold):
         lines = list(csv.DictReader(file))
     assert len(lines) == 3 * 2 * 3 and float(lines[0]["score"]) == told["curves"][0]["points"][0]["score"]
     assert "margin" in (found.folder / "curves.html").read_text("utf8")
+
+
+def test_a_transformer_recipe_starts_from_the_projects_bert(tmp_path, gold, monkeypatch):
+    settings(tmp_path / "t", training='transformer = "bert"')
+    project, given = Project.open(tmp_path / "t"), []
+
+    def spied(*_gold, transformer, **_others):
+        given.append(transformer)
+        raise TrainingError("enough")
+
+    monkeypatch.setattr(training, "train", spied)
+    with pytest.raises(TrainingError, match="enough"):
+        small(project, gold, recipes=["textcat_transformer"])
+    assert given == [tmp_path / "t" / "bert"]
+
+
+def test_runs_from_another_bert_are_other_runs(tmp_path):
+    named = []
+    for weights in ("some", "others"):
+        (tmp_path / "bert").mkdir(exist_ok=True)
+        (tmp_path / "bert" / "model.safetensors").write_text(weights)
+        ground = Ground((), LabelScheme("textcat", ("a", "b")), "en", 0.9, transformer=tmp_path / "bert")
+        recipes = ("textcat_transformer", "textcat_linear", "quick")
+        plans = [Plan("random", recipe, 0, 8, 3, "texts", 0.2) for recipe in recipes]
+        named.append(list(simulated_runs.fingerprints(ground, plans, {}).values()))
+    assert [before == after for before, after in zip(*named, strict=True)] == [False, True, True]
 
 
 def test_recipes_are_compared_under_random(project, gold):

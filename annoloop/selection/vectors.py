@@ -22,7 +22,11 @@ from annoloop.selection.kept_rows import KeptRows
 
 DIMENSIONS = 512
 LONGEST = 2_000
-"""Characters of a text that are read: its vector is a mean over its words, which more would hardly move."""
+"""Characters of a text that are read: its vector is a mean over its words, which more would hardly move.
+
+Twice as many as recipes read (`training.sentence_vectors`), whose models read each text anew and learn no
+better from more: here a text is read once, and what is looked for may stand further down.
+"""
 
 _BATCH = 128
 

@@ -209,7 +209,8 @@ def _ground(
     kept = (g for g in gold if g.complete and (g.annotation.labels or not project.scheme.is_exclusive))
     # By hash, so that what is drawn does not depend on the order of the files.
     usable = tuple(sorted(kept, key=lambda g: g.example.input_hash))
-    ground = Ground(usable, project.scheme, project.settings.project.lang, corpus.near_duplicate, shares)
+    lang, threshold = project.settings.project.lang, corpus.near_duplicate
+    ground = Ground(usable, project.scheme, lang, threshold, shares, transformer=project.transformer)
     pool, test = ground.pool_texts(), _judging(ground)
     if pool < FEWEST_TEXTS or test < FEWEST_TEXTS // 2:
         raise TrainingError(

@@ -105,8 +105,12 @@ def learn(
     scheme: LabelScheme,
     lang: str,
     seed: int,
+    transformer: Path | None = None,
 ) -> Model:
     """Train a model on gold; `features` are the proxy's. Dev says when a recipe's training stops.
+
+    `transformer` is the folder of the BERT that a transformer recipe starts from (None: an installed
+    package's).
 
     Raises:
         TrainingError: the recipe does not work, or there is no gold on dev for it.
@@ -131,6 +135,7 @@ def learn(
             out=Path(folder) / "model",
             recipes=[named],
             rules=RuleMaker(scheme, lang) if scheme.kind == "ner" else None,
+            transformer=transformer,
         )
         return Pipeline(made.path, scheme)
 

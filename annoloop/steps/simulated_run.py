@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,11 +66,13 @@ class Material:
         lang: str,
         near_duplicate: float,
         said: Recorded | None = None,
+        transformer: Path | None = None,
     ) -> None:
         # In the order of the hashes, so that nothing depends on the order of the gold.
         self.pool = tuple(sorted(pool, key=lambda g: g.example.input_hash))
         self.dev, self.test, self.scheme, self.lang = dev, test, scheme, lang
         self.said: Recorded = said or {}
+        self.transformer = transformer
         texts = [g.example.text for g in self.pool]
         self.hashes = np.asarray([g.example.input_hash for g in self.pool], dtype=str)
         self.texts = np.asarray(texts, dtype=object)
@@ -147,6 +150,7 @@ def run(material: Material, plan: Plan, *, choose: Choose | None = None) -> Curv
             scheme=material.scheme,
             lang=material.lang,
             seed=plan.seed,
+            transformer=material.transformer,
         )
         points.append(LearningPoint(*asked.spent, *_scores(material, model)))
     return tuple(points)

@@ -27,7 +27,8 @@ from annoloop.evaluation.learning_curves import Curve, LearningPoint
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.simulated_run import Choose, Material, Plan, run
 from annoloop.steps.simulated_voters import Recorded, voters_of
-from annoloop.training.recipe import is_own
+from annoloop.training.recipe import is_own, load_recipe
+from annoloop.training.transformer import bert_name, starts_from_transformer
 from annoloop.types import STRATEGY_GROUP, DevGold, Example, Gold, HeldOutGold, LabelScheme, PoolGold, Split
 
 _PACKAGE = Path(__file__).parent.parent
@@ -41,7 +42,8 @@ class Ground:
 
     Else (held out, dev) are drawn anew for each seed, near-duplicates on one side: all strategies of a seed
     learn from the same pool and are judged on the same texts. `said` is what rules and LLM say of the texts
-    that may be chosen.
+    that may be chosen; `transformer` the folder of the BERT that transformer recipes start from (None: an
+    installed package's).
     """
 
     gold: tuple[Gold, ...]
@@ -50,6 +52,7 @@ class Ground:
     near_duplicate: float
     shares: tuple[float, float] | None = None
     said: Recorded = field(default_factory=dict)
+    transformer: Path | None = None
 
     def material(self, seed: int) -> Material:
         """The parts of a seed."""
@@ -66,6 +69,7 @@ class Ground:
             lang=self.lang,
             near_duplicate=self.near_duplicate,
             said=self.said,
+            transformer=self.transformer,
         )
 
     def choosable(self) -> list[Example]:
@@ -139,10 +143,11 @@ def fingerprints(ground: Ground, plans: Sequence[Plan], choosers: Mapping[str, C
         _digest_of(sorted(file for part in _SHAPING for file in _files(part))),
     ]
     common = _digest(json.dumps(shared, ensure_ascii=True).encode())
+    named = {name: _recipe(ground, name) for name in {plan.recipe for plan in plans}}
     return {
         plan: _digest(
             json.dumps(
-                [common, plan, _recipe(plan.recipe), _origin(plan.strategy, choosers), _votes(ground, plan)]
+                [common, plan, named[plan.recipe], _origin(plan.strategy, choosers), _votes(ground, plan)]
             ).encode()
         )
         for plan in plans
@@ -174,10 +179,13 @@ def _digest(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=8).hexdigest()
 
 
-def _recipe(name: str) -> str:
-    """A user's own config can change under its name."""
+def _recipe(ground: Ground, name: str) -> str:
+    """What can change under a recipe's name: a user's own config, and the BERT that it starts from."""
     path = Path(name)
-    return _digest_of([path]) if not is_own(name) and path.is_file() else ""
+    if not is_own(name):
+        return _digest_of([path]) if path.is_file() else ""
+    on_bert = starts_from_transformer(load_recipe(name, ground.scheme.kind))
+    return bert_name(ground.transformer) if on_bert else ""
 
 
 def _origin(strategy: str, choosers: Mapping[str, Choose]) -> str:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from annoloop.errors import TrainingError
 from annoloop.evaluation.scores import score
@@ -20,8 +20,11 @@ from annoloop.steps.join_rules import Joining
 from annoloop.steps.llm import llm_source
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import model_source, rules_source
-from annoloop.training.recipe import is_own, vector_recipes
+from annoloop.training.recipe import encoders_of, is_own, load_recipe, vector_recipes, wants_vectors
+from annoloop.training.sentence_vectors import installed_version
 from annoloop.training.starts import BesideGold, PoolTexts, start_of
+from annoloop.training.transformer import bert_name, starts_from_transformer
+from annoloop.training.vectors import words_of
 from annoloop.types import DevGold, Gold, PoolGold, Round
 
 if TYPE_CHECKING:
@@ -33,11 +36,11 @@ SEARCHED_FACT = "searched_recipe"
 """The recipe that the last search found: used while the settings name none."""
 
 _POOL_TEXTS = 20_000
-"""Of the pool, for recipes that learn from texts without gold: more add few words, and take minutes."""
+"""Of the pool, the first, for recipes that learn from texts without gold: more take minutes."""
 
 
 def fingerprint(project: Project, pool: PoolGold, dev: DevGold) -> str:
-    """16 hex digits that name all that shapes a model: gold, recipes, rules, seed, spaCy's version."""
+    """16 hex digits that name all that shapes a model: gold, recipes, what these ask, rules, seed, spaCy."""
     settings, named = project.settings.training, recipes_of(project)
     rules = rules_source(project)
     # An encoder that has been installed since adds a recipe to the defaults.
@@ -49,23 +52,33 @@ def fingerprint(project: Project, pool: PoolGold, dev: DevGold) -> str:
         "scheme": [project.scheme.kind, project.scheme.labels],
         "patterns": [rules.rules.version, project.settings.rules.join] if rules else "",
         "spacy": version("spacy"),
+        **_asked(project, named or more),
     }
-    if settings.transformer:
-        shaped["transformer"] = settings.transformer
-    shaped |= _starts(project, named or ())
     encoded = json.dumps(shaped, sort_keys=True, ensure_ascii=True).encode()
     return hashlib.blake2b(encoded, digest_size=8).hexdigest()
 
 
-def _starts(project: Project, recipes: Sequence[str]) -> dict[str, list[Any]]:
-    """What recipes learn from before the gold; empty for those that learn from gold alone."""
+def _asked(project: Project, recipes: Sequence[str]) -> dict[str, object]:
+    """What recipes learn from beside gold and rules, where they do: encoders, the pool, an LLM, a BERT."""
+    try:
+        configs = [load_recipe(recipe, project.scheme.kind) for recipe in recipes]
+    except TrainingError:
+        # Said where it is trained; names are also asked for where nothing is.
+        return {}
     starts = {start_of(recipe) for recipe in recipes if is_own(recipe)}
-    found: dict[str, list[Any]] = {}
+    asked: dict[str, object] = {}
+    if encoders := sorted({name for config in configs for name in encoders_of(config)}):
+        asked["encoders"] = [[name, installed_version(name)] for name in encoders]
+    if any(map(wants_vectors, configs)):
+        words = words_of(_pool_texts(project), project.settings.project.lang)
+        asked["words"] = hashlib.blake2b("\n".join(sorted(words)).encode("utf8", "replace")).hexdigest()
     if "pretrained" in starts:
-        found["pool"] = [example.input_hash for example in _pool_texts(project).examples]
+        asked["pool"] = [example.input_hash for example in _pool_texts(project).examples]
     if "silver" in starts:
-        found["silver"] = [_gold_line(said) for said in _silver(project)]
-    return found
+        asked["silver"] = [_gold_line(said) for said in _silver(project)]
+    if any(map(starts_from_transformer, configs)):
+        asked["transformer"] = bert_name(project.transformer)
+    return asked
 
 
 def recipes_of(project: Project) -> tuple[str, ...] | None:
@@ -194,6 +207,7 @@ def beside_gold(project: Project) -> BesideGold:
 
 
 def _pool_texts(project: Project) -> PoolTexts:
+    # Asked or not: which are asked changes from day to day, and would make another model of the same gold.
     hashes = [name for _, name in islice(project.store.places("pool"), _POOL_TEXTS)]
     return PoolTexts(project.store.examples(hashes=hashes))
 

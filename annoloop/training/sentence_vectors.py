@@ -18,7 +18,10 @@ from typing import Any
 import numpy as np
 
 CHARACTERS = 1000
-"""Of each text that are read: more of a long one changed no score, and costs time."""
+"""Of each text that are read: more of a long one changed no score, and costs time whenever a model reads it.
+
+What is kept of a pool to find and spread texts reads more of them, once (selection/vectors.py).
+"""
 
 KEPT = 20_000
 """Vectors that are kept in memory: rounds, recipes and seeds learn from much the same texts."""
@@ -73,6 +76,15 @@ def is_installed(encoder: str) -> bool:
     return find_spec(encoder) is not None
 
 
+def installed_version(encoder: str) -> str:
+    """The version of the encoder's package; "" where it is not installed, or only importable."""
+    try:
+        return version(PACKAGES[encoder].name)
+    except PackageNotFoundError:
+        # As from a folder in PYTHONPATH.
+        return ""
+
+
 def require(encoder: str) -> None:
     """Raise `ImportError`, whose `name` is the encoder's, where its package is not installed."""
     if not is_installed(encoder):
@@ -100,12 +112,8 @@ class Encoder:
         """The package with its range of versions, as a wheel's requirements name it."""
         from spacy.util import get_minor_version_range
 
-        package = PACKAGES[self.name].name
-        try:
-            return f"{package}{get_minor_version_range(version(package))}"
-        except PackageNotFoundError:
-            # Importable without being installed, as from a folder in PYTHONPATH.
-            return package
+        package, found = PACKAGES[self.name].name, installed_version(self.name)
+        return f"{package}{get_minor_version_range(found)}" if found else package
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Vectors of the texts' beginnings, float32 (texts, width); their last bits differ with the batch."""

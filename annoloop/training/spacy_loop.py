@@ -36,6 +36,9 @@ def checkpoints(
     chosen = registry.resolve(settings["training"], schema=ConfigSchemaTraining)
     learn, judge = resolve_dot_names(settings, [chosen["train_corpus"], chosen["dev_corpus"]])
     nlp.config["paths"].update(made_here(config, making))
+    if "weights" in config["paths"]:
+        # They lie elsewhere on this machine, which is nobody's business.
+        nlp.config["paths"]["weights"] = None
     fix_random_seed(settings["training"]["seed"])
     optimizer, before_save = (
         chosen["optimizer"],
@@ -75,7 +78,7 @@ _LOOP_SETTINGS = (
 )
 
 
-_MADE = ("train", "dev", "patterns", "gold_rules", "vectors", "pieces", "weights", "start", "labels")
+_MADE = ("train", "dev", "patterns", "gold_rules", "vectors", "pieces", "start", "labels")
 
 
 def made_here(config: Config, making: Path) -> dict[str, str]:

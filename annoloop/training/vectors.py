@@ -30,6 +30,14 @@ LONGEST = 40
 _WORD_BEGINS = "▁"
 
 
+def words_of(texts: Iterable[str], lang: str) -> set[str]:
+    """The words of texts as they are written there."""
+    import spacy
+
+    nlp = spacy.blank(lang)
+    return {token.text for text in texts for token in nlp.tokenizer(text) if token.text.strip()}
+
+
 def write_vectors(texts: Iterable[str], folder: Path, lang: str) -> None:
     """Write vectors for the words of the texts, and the encoder's own words of the same letters, for spaCy.
 
@@ -43,8 +51,7 @@ def write_vectors(texts: Iterable[str], folder: Path, lang: str) -> None:
     from spacy.strings import get_string_id
     from spacy.vectors import Vectors
 
-    nlp = spacy.blank(lang)
-    forms = {token.text for text in texts for token in nlp.tokenizer(text) if token.text.strip()}
+    forms = words_of(texts, lang)
     letters = {letter for form in forms for letter in form.lower() if letter.isalpha()}
     # The encoder's words come along, so that a word has its vector though none of the texts has it.
     general = {word for word in _encoders_words() if letters.union(string.ascii_lowercase).issuperset(word)}
