@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from annoloop.errors import TrainingError
+from annoloop.training.checkpoints import checkpoints, own_randomness
 from annoloop.training.gold_files import BEGINNING, PIECE, write_gold, write_patterns
-from annoloop.training.predict import MAKING, Prediction, load_model, predict
-from annoloop.training.pretraining import pretrained_weights
+from annoloop.training.predict import MAKING, Prediction, predict
 from annoloop.training.recipe import (
     LINEAR_CODE,
     LINEAR_FACTORY,
@@ -27,7 +27,7 @@ from annoloop.training.recipe import (
     score_name,
     wants_vectors,
 )
-from annoloop.training.spacy_loop import checkpoints, located, made_here, own_randomness
+from annoloop.training.starting_weights import StartingWeights
 from annoloop.training.starts import BesideGold, start_of, write_labels
 from annoloop.training.transformer import fit_transformer, starts_from_transformer
 from annoloop.training.vectors import write_vectors
@@ -108,7 +108,7 @@ def train(
     staging = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
         runs = [_Run(name, staging / str(index), scheme) for index, name in enumerate(names)]
-        settings["begin"] = _Starts(staging, learn, judge, settings, on_progress).begin
+        settings["begin"] = StartingWeights(staging, learn, judge, dict(settings), on_progress).of
         with own_randomness():
             for run in runs:
                 run.prepare(learn, judge, **settings)
@@ -116,7 +116,7 @@ def train(
             best = max(runs, key=lambda run: -1.0 if run.score is None else run.score)
             made, dev_said = best, _dev_said(best, judge)
             if with_dev:
-                made = _Run(best.name, staging / "final", scheme)
+                made = best.like(staging / "final")
                 made.prepare([*learn, *judge], judge, steps=best.step, **settings)
                 made.train(lambda _step, _score: None)
             if finish is not None:
@@ -146,7 +146,7 @@ def _crossed(best: _Run, before: Said, learn: Sequence[Gold], judge: Sequence[Go
         # In the order of their hashes, so that the parts are drawn by chance.
         asked = judge[number::parts]
         rest = [gold for index, gold in enumerate(judge) if index % parts != number]
-        run = _Run(best.name, best.folder.with_name(f"part-{number}"), best.scheme)
+        run = best.like(best.folder.with_name(f"part-{number}"))
         run.prepare([*learn, *rest], asked, steps=best.step, **settings)
         run.train(lambda _step, _score: None)
         said.update(_dev_said(run, asked))
@@ -185,6 +185,10 @@ class _Run:
         self.score: float | None = None
         self.step = 0
         self.seconds = 0.0
+
+    def like(self, folder: Path) -> _Run:
+        """The same recipe once more, not prepared yet."""
+        return _Run(self.name, folder, self.scheme)
 
     @property
     def max_steps(self) -> int:
@@ -278,65 +282,6 @@ class _Run:
                 f"recipe {self.name} failed: {error}", hint="try another recipe in [training] recipes"
             ) from error
         self.seconds = time.perf_counter() - started
-
-
-class _Starts:
-    """Makes the weights that recipes start from: each once, for all its runs."""
-
-    def __init__(
-        self,
-        staging: Path,
-        learn: Sequence[Gold],
-        judge: Sequence[Gold],
-        settings: Mapping[str, Any],
-        on_progress: OnProgress | None,
-    ) -> None:
-        self.staging, self.learn, self.judge = staging, learn, judge
-        self.settings, self.on_progress = dict(settings), on_progress
-        self.beside: BesideGold = settings["beside"]
-        self._made: dict[str, Path] = {}
-
-    def begin(self, run: _Run) -> Path:
-        if run.start == "pretrained":
-            return self._pretrained(run)
-        if run.name not in self._made:
-            self._made[run.name] = self._of_silver(run)
-        return self._made[run.name]
-
-    def _pretrained(self, run: _Run) -> Path:
-        brought = made_here(run.config, run.making)
-        return pretrained_weights(
-            located(run.config, run.making),
-            list(self.beside.texts()),
-            recipe=run.name,
-            kept=self.beside.kept or self.staging / "starts",
-            extra=[run.making / brought[key] for key in ("patterns", "vectors") if key in brought],
-            on_progress=self.on_progress,
-        )
-
-    def _of_silver(self, run: _Run) -> Path:
-        """Train on the LLM's labels alone, as long as dev says; the weights of what finds the spans."""
-        known = {gold.example.input_hash for gold in (*self.learn, *self.judge)}
-        said = self.beside.silver()
-        silver = [one for one in said if one.example.input_hash not in known and one.example.text.strip()]
-        if not any(one.annotation.spans for one in silver):
-            raise TrainingError(
-                f"recipe {run.name}: there is no span that the LLM found in a text without gold",
-                hint="have it read some texts: annoloop llm annotate PROJECT; or name another recipe",
-            )
-        first = _Run(run.name, self.staging / f"silver-{len(self._made)}", run.scheme)
-        first.prepare(sorted(silver, key=lambda one: one.example.input_hash), self.judge, **self.settings)
-
-        def report(step: int, _score: float | None) -> None:
-            if self.on_progress and step % 10 == 0:
-                what = f"training {run.name} on what the LLM said of {len(silver)} texts"
-                self.on_progress(what, step, first.max_steps)
-
-        first.train(report)
-        component = load_model(first.folder).get_pipe(first.config["pretraining"]["component"])
-        path = first.folder / "start.bin"
-        path.write_bytes(component.model.to_bytes())  # type: ignore[attr-defined]
-        return path
 
 
 def _train_all(runs: Sequence[_Run], on_progress: OnProgress | None, *, again: bool) -> None:
