@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 OnProgress = Callable[[str, int, int], None]
 
-WORDS = 1_000_000
-"""Read in all, as often over as it takes: three times as many gained nothing (benchmarks/training.txt)."""
+WORDS = 300_000
+"""Read in all, as often over as it takes: ten times as many were no better (see benchmarks/training.txt)."""
 
 MOST_PASSES = 100
 """Over the texts: a few dozen texts would be learned by heart."""
@@ -40,13 +40,14 @@ def pretrained_weights(
     *,
     recipe: str,
     kept: Path,
-    extra: Sequence[Path] = (),
+    vectors: Path | None = None,
     on_progress: OnProgress | None = None,
 ) -> Path:
     """The file of a recipe's pretrained token vectors in the folder `kept`, made now unless it is there.
 
-    `config` has [pretraining], its paths absolute; `extra` are the files and folders that they name. A file
-    for other texts or sizes of this recipe is taken away. A run that is stopped leaves the folder as it was.
+    `config` has [pretraining], its paths absolute; `vectors` is the folder of the static vectors, where it
+    looks at some. A file for other texts or sizes of this recipe is taken away. A run that is stopped leaves
+    the folder as it was.
 
     Raises:
         TrainingError: there are no texts with words in them.
@@ -57,7 +58,7 @@ def pretrained_weights(
             f"recipe {recipe} needs texts of the pool to learn from", hint="add some: annoloop add PROJECT"
         )
     begins = f"{recipe.partition(':')[0]}-{_digest(recipe)}-"
-    path = kept / f"{begins}{_name(config, texts, extra)}.bin"
+    path = kept / f"{begins}{_name(config, texts, vectors)}.bin"
     if path.is_file():
         return path
     made = _pretrain(config, texts, recipe, on_progress)
@@ -71,17 +72,17 @@ def pretrained_weights(
     return path
 
 
-def _name(config: Config, texts: Sequence[str], extra: Sequence[Path]) -> str:
+def _name(config: Config, texts: Sequence[str], vectors: Path | None) -> str:
     """16 hex digits of all that shapes the weights."""
     from importlib.metadata import version
 
-    files = sorted(file for place in extra for file in ([place] if place.is_file() else place.rglob("*")))
+    files = sorted(vectors.rglob("*")) if vectors else []
     shaped = {
         "tok2vec": config["components"]["tok2vec"],
         "pretraining": config["pretraining"],
         "lang": config["nlp"]["lang"],
         "texts": [_digest(text) for text in texts],
-        "files": [hashlib.blake2b(file.read_bytes()).hexdigest() for file in files if file.is_file()],
+        "vectors": [hashlib.blake2b(file.read_bytes()).hexdigest() for file in files if file.is_file()],
         "budget": [WORDS, MOST_PASSES, _SEED],
         "spacy": version("spacy"),
     }
@@ -99,10 +100,8 @@ def _pretrain(config: Config, texts: Sequence[str], recipe: str, on_progress: On
     from spacy.util import load_model_from_config, registry
     from thinc.api import fix_random_seed
 
-    config = config.copy()
-    config["initialize"]["init_tok2vec"] = None
     fix_random_seed(_SEED)
-    nlp = load_model_from_config(config, auto_fill=True)
+    nlp = load_model_from_config(_alone(config), auto_fill=True)
     settings: Any = registry.resolve(nlp.config.interpolate()["pretraining"], schema=ConfigSchemaPretrain)
     model: Any = create_pretraining_model(nlp, settings)  # type: ignore[no-untyped-call]
     docs = list(_docs(nlp, texts))
@@ -123,22 +122,19 @@ def _pretrain(config: Config, texts: Sequence[str], recipe: str, on_progress: On
     return weights
 
 
+def _alone(config: Config) -> Config:
+    """The config without what comes before and after the token vectors in the pipeline."""
+    found = config.copy()
+    found["nlp"]["pipeline"] = ["tok2vec"]
+    found["components"] = {"tok2vec": config["components"]["tok2vec"]}
+    found["initialize"] = {"vectors": config["initialize"].get("vectors")}
+    return found
+
+
 def _docs(nlp: Language, texts: Sequence[str]) -> Iterator[Doc]:
-    """The texts in pieces, with the tags of what comes before the token vectors in the pipeline.
-
-    Sets up those components too: the pretraining itself leaves them as they are.
-    """
-    from spacy.util import registry
-
-    before = nlp.pipe_names[: nlp.pipe_names.index("tok2vec")]
-    settings = registry.resolve(nlp.config.interpolate()["initialize"])["components"]
-    for name in before:
-        nlp.get_pipe(name).initialize(lambda: [], nlp=nlp, **settings.get(name, {}))  # type: ignore[attr-defined]
+    """The texts, long ones in pieces."""
     nlp.max_length = max(nlp.max_length, *(len(text) + 1 for text in texts))
-    for text in texts:
-        doc = nlp.make_doc(text)
-        for name in before:
-            doc = nlp.get_pipe(name)(doc)
+    for doc in map(nlp.make_doc, texts):
         if len(doc) <= PIECE:
             yield doc
             continue

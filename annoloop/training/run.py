@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from annoloop.errors import TrainingError
+from annoloop.training.checkpoints import checkpoints
 from annoloop.training.gold_files import BEGINNING, PIECE, write_gold
 from annoloop.training.gold_rules import (
     RuleMaker,
@@ -31,7 +32,6 @@ from annoloop.training.recipe import (
     score_name,
     wants_vectors,
 )
-from annoloop.training.spacy_loop import checkpoints
 from annoloop.training.starts import BesideGold, start_of, write_labels
 from annoloop.training.transformer import fit_transformer, starts_from_transformer
 from annoloop.training.vectors import write_vectors

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from annoloop.errors import TrainingError
+from annoloop.training.checkpoints import own_randomness
 from annoloop.training.gold_rules import RuleMaker, wants_rules
 from annoloop.training.predict import Prediction, predict
 from annoloop.training.recipe import default_recipes
 from annoloop.training.run import Run
-from annoloop.training.spacy_loop import own_randomness
-from annoloop.training.start_weights import StartWeights
+from annoloop.training.starting_weights import StartingWeights
 from annoloop.training.starts import BesideGold
 from annoloop.types import DevGold, Gold, GoldSet, LabelScheme, PoolGold
 
@@ -96,7 +96,7 @@ def train(
     staging = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
         runs = [Run(name, staging / str(index), scheme) for index, name in enumerate(names)]
-        settings["begin"] = StartWeights(staging, learn, judge, settings, on_progress).begin
+        settings["begin"] = StartingWeights(staging, learn, judge, dict(settings), on_progress).of
         with own_randomness():
             for run in runs:
                 if on_progress and wants_rules(run.config):

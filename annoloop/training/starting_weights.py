@@ -1,24 +1,26 @@
-"""The weights that a recipe starts from, made before its own training."""
+"""The weights that recipes start from, each made once for all trainings of that recipe."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from annoloop.errors import TrainingError
+from annoloop.training.checkpoints import located, made_here
 from annoloop.training.predict import load_model
-from annoloop.training.pretraining import pretrained_weights
+from annoloop.training.pretraining import OnProgress, pretrained_weights
 from annoloop.training.run import Run
-from annoloop.training.spacy_loop import located, made_here
 from annoloop.training.starts import BesideGold
 from annoloop.types import Gold
 
-OnProgress = Callable[[str, int, int], None]
 
+class StartingWeights:
+    """Makes files of weights in `staging`, or where what was pretrained is kept.
 
-class StartWeights:
-    """Makes the weights that recipes start from: each once, for all its runs."""
+    `learn` and `judge` are the gold of all trainings, whose texts are never taken from the LLM; `settings`
+    are those that `Run.prepare` takes.
+    """
 
     def __init__(
         self,
@@ -29,12 +31,16 @@ class StartWeights:
         on_progress: OnProgress | None,
     ) -> None:
         self.staging, self.learn, self.judge = staging, learn, judge
-        self.settings, self.on_progress = dict(settings), on_progress
+        self.settings, self.on_progress = settings, on_progress
         self.beside: BesideGold = settings["beside"]
         self._made: dict[str, Path] = {}
 
-    def begin(self, run: Run) -> Path:
-        """The file of the weights that a run starts from."""
+    def of(self, run: Run) -> Path:
+        """The file of the weights that a prepared run starts from.
+
+        Raises:
+            TrainingError: there is nothing to make them of.
+        """
         if run.start == "pretrained":
             return self._pretrained(run)
         if run.name not in self._made:
@@ -48,7 +54,7 @@ class StartWeights:
             list(self.beside.texts()),
             recipe=run.name,
             kept=self.beside.kept or self.staging / "starts",
-            extra=[run.making / brought[key] for key in ("patterns", "vectors") if key in brought],
+            vectors=run.making / brought["vectors"] if "vectors" in brought else None,
             on_progress=self.on_progress,
         )
 
@@ -71,7 +77,7 @@ class StartWeights:
                 self.on_progress(what, step, first.max_steps)
 
         first.train(report)
-        component = load_model(first.folder).get_pipe(first.config["pretraining"]["component"])
+        component: Any = load_model(first.folder).get_pipe(first.config["pretraining"]["component"])
         path = first.folder / "start.bin"
-        path.write_bytes(component.model.to_bytes())  # type: ignore[attr-defined]
+        path.write_bytes(component.model.to_bytes())
         return path
