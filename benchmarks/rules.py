@@ -20,7 +20,7 @@ from pathlib import Path
 from annoloop.corpus.read import Row, read_rows
 from annoloop.evaluation.scores import score
 from annoloop.hashing import fraction, input_hash
-from annoloop.rules.choose import MatchTable, choose, settled
+from annoloop.rules.choose import SURE, MatchTable, choose, settled
 from annoloop.rules.matcher import Rules, load_rules
 from annoloop.rules.patterns import Pattern, read_patterns
 from annoloop.rules.suggest import from_gold, measured
@@ -29,7 +29,6 @@ from annoloop.settings.load import load_settings
 from annoloop.types import DevGold, Example, Gold, HeldOutGold, LabelScheme, PoolGold
 
 PROJECTS = Path(__file__).parent.parent / "projects"
-SURE = 1.5
 OUTER = 5
 
 

@@ -96,6 +96,14 @@ def test_the_order_of_the_gold_changes_nothing_and_offsets_fit(items, size):
             SCHEME.check(Annotation(spans=spans), one.example.text)
 
 
+def test_rules_that_find_little_of_other_texts_are_not_heard():
+    few = [gold(f"I met {name} in the {place}", name) for name, place in zip(BRANDS, "abcdef", strict=True)]
+    plain = [gold(f"I met nobody in the {n} on {n + 1}") for n in range(20)]
+    made = rules_of_gold(PoolGold((*few, *plain)), scheme=SCHEME, lang="en")
+    assert made.rows == ()
+    assert set(made.crossed.values()) == {((), ())}
+
+
 def test_only_complete_gold_to_learn_from_makes_rules():
     half = gold("they wear zzyzx all day", complete=False)
     made = rules_of_gold(PoolGold((*some_gold(), half)), scheme=SCHEME, lang="en")
@@ -117,6 +125,9 @@ def test_of_the_projects_rules_those_that_are_right_in_the_gold_are_sure():
     made = RuleMaker(SCHEME, "en", own)(PoolGold(tuple(some_gold())))
     assert [row for row in own.rows if row in made.sure] == own.rows[:-1]
     assert not [row for row in own.rows if row in made.rows]
+    apart = RuleMaker(SCHEME, "en", own, join=False)
+    assert not [row for row in own.rows if row in apart(PoolGold(tuple(some_gold()))).sure]
+    assert apart.given == own.rows
 
 
 def tagger(rows: list[dict], learned: list[tuple[str, list[Span]]], tmp_path: Path):

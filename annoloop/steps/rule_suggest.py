@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from annoloop.errors import FormatError
 from annoloop.hashing import fraction
 from annoloop.project import Project
-from annoloop.rules.choose import MatchTable, choose
+from annoloop.rules.choose import SURE, MatchTable, choose
 from annoloop.rules.matcher import Match
 from annoloop.rules.patterns import Pattern, read_pattern
 from annoloop.rules.suggest import Candidate, from_answers, from_gold, from_terms, measured
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 MOST_TEXTS, MOST_PLAIN = 3_000, 500
 MOST_PROPOSALS = 60
 SECONDS = 600.0
-_SURE = 1.5
-"""Standard errors by which a proposed pattern has to gain. Fashion brands, training gold in outer folds:
-F .704 / .712 / .718 / .699 at 0 / 1 / 1.5 / 2."""
 _LEAST_MATCHES, _LEAST_RIGHT = 3, 2
 
 
@@ -146,7 +143,7 @@ def _measured(
     everything = list(measured(everything, gold, found, scheme=scheme))
     table = MatchTable(patterns, found, gold, scheme=scheme, lang=lang, candidates=everything)
     on_progress("the smallest set is chosen", 0, 0)
-    chosen = set(choose(table, sure=_SURE, kept=range(len(there))).patterns)
+    chosen = set(choose(table, sure=SURE, kept=range(len(there))).patterns)
     order = sorted(range(len(there), len(everything)), key=lambda n: _rank(everything[n], n in chosen))
     covered = Counter(number for matches in unlabelled for number in {match.pattern for match in matches})
     order = _unlike(order, chosen, everything, trial.matches)

@@ -231,9 +231,9 @@ def rule_maker(project: Project) -> RuleMaker | None:
         return None
     from annoloop.rules.of_gold import RuleMaker
 
-    source = rules_source(project)
-    lang = project.settings.project.lang
-    return RuleMaker(project.scheme, lang, source.rules if source else None)
+    source, settings = rules_source(project), project.settings
+    own, join = source.rules if source else None, settings.rules.join != "never"
+    return RuleMaker(project.scheme, settings.project.lang, own, join)
 
 
 def train_seeds(project: Project, record: Round, *, seeds: int, on_progress: OnProgress = silent) -> Round:
