@@ -35,9 +35,9 @@ from annoloop.errors import TrainingError
 from annoloop.hashing import input_hash
 from annoloop.rules.matcher import load_rules
 from annoloop.rules.of_gold import RuleMaker
-from annoloop.training.predict import load_model, predict
+from annoloop.training.predict import MAKING, load_model, predict
 from annoloop.training.recipe import default_recipes
-from annoloop.training.train import MAKING, Trained, train
+from annoloop.training.train import Trained, train
 from annoloop.types import Annotation, Counts, DevGold, Example, Gold, LabelScheme, PoolGold, Span, Split
 
 LANGUAGES = {"customer_feedback_de": "de"}

@@ -17,8 +17,8 @@ from annoloop.hashing import input_hash
 from annoloop.packaging.apply import apply, apply_with_ray
 from annoloop.packaging.export import build_wheel, package_name
 from annoloop.packaging.verify import verify_wheel
-from annoloop.training.predict import predict
-from annoloop.training.train import MAKING, train
+from annoloop.training.predict import MAKING, predict
+from annoloop.training.train import train
 from annoloop.types import Annotation, DevGold, Example, Gold, LabelScheme, PoolGold
 
 SCHEME = LabelScheme("textcat", ("Heizung", "Bahn"))

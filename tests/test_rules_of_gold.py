@@ -23,9 +23,9 @@ from annoloop.rules.pattern_matcher import PatternMatcher
 from annoloop.rules.patterns import read_patterns
 from annoloop.steps.sources import ModelSource
 from annoloop.training.gold_files import write_gold
-from annoloop.training.predict import load_model, predict
+from annoloop.training.predict import MAKING, load_model, predict
 from annoloop.training.recipe import FOLDER
-from annoloop.training.train import MAKING, Trained, train
+from annoloop.training.train import Trained, train
 from annoloop.types import Annotation, DevGold, Example, Gold, LabelScheme, PoolGold, Span
 
 SCHEME = LabelScheme("ner", ("BRAND",))

@@ -24,9 +24,9 @@ from annoloop.rules.matcher import Rules
 from annoloop.rules.of_gold import RuleMaker
 from annoloop.rules.patterns import read_patterns
 from annoloop.training.linear_textcat import FACTORY
-from annoloop.training.predict import load_model, predict, uncertainty
+from annoloop.training.predict import MAKING, load_model, predict, uncertainty
 from annoloop.training.recipe import FOLDER, default_recipes, load_recipe
-from annoloop.training.train import MAKING, train
+from annoloop.training.train import train
 from annoloop.types import Annotation, DevGold, Example, Gold, LabelScheme, PoolGold, Span
 
 NER = LabelScheme("ner", ("BRAND", "UNSEEN"))

@@ -17,10 +17,10 @@ from annoloop.project import Project
 from annoloop.steps.train import fingerprint
 from annoloop.training import predict as predicting
 from annoloop.training import transformer as transformers
-from annoloop.training.predict import load_model, predict, uncertainty
+from annoloop.training.predict import MAKING, load_model, predict, uncertainty
 from annoloop.training.recipe import FOLDER, GoldSize, default_recipes, load_recipe
 from annoloop.training.search import candidates
-from annoloop.training.train import MAKING, train
+from annoloop.training.train import train
 from annoloop.training.transformer import bert_name, has_extra, read_bert, steps
 from annoloop.types import KINDS, Annotation, LabelScheme
 
