@@ -219,7 +219,9 @@ def test_forms_of_the_prompt_are_compared_on_texts_with_something_to_find(tmp_pa
     def answered(body):
         """Right without examples, blind with them."""
         right = "Acme" in body["messages"][-1]["content"] and len(body["messages"]) == 2
-        return json.dumps({"entities": [{"quote": "Acme", "label": "BRAND", "occurrence": 1}] if right else []})
+        return json.dumps(
+            {"entities": [{"quote": "Acme", "label": "BRAND", "occurrence": 1}] if right else []}
+        )
 
     with FakeLLM(answered) as fake:
         project = sparse_project(tmp_path / "p", fake)
