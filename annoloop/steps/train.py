@@ -233,8 +233,14 @@ def dev_scores(
 def require_gold(project: Project, pool: PoolGold, dev: DevGold) -> None:
     """Raise `TrainingError` where there is nothing to learn from or to choose by."""
     for gold, split in ((pool, "pool"), (dev, "dev")):
-        if not len(gold):
+        if len(gold):
+            continue
+        if not project.store.example_counts()[split]:
             raise TrainingError(
-                f"{project.folder}: no answered texts in {split}",
-                hint="label some: annoloop review PROJECT, or let annoloop loop PROJECT prepare a batch",
+                f"{project.folder}: there are no texts in {split}",
+                hint=f"add some: annoloop add PROJECT FILE{' --split dev' if split == 'dev' else ''}",
             )
+        raise TrainingError(
+            f"{project.folder}: no answered texts in {split}",
+            hint="label some: annoloop review PROJECT, or let annoloop loop PROJECT prepare a batch",
+        )

@@ -107,11 +107,7 @@ def train_curve(
     pool = PoolGold(tuple(gold for gold in project.pool_gold() if gold.complete))
     dev = project.dev_gold()
     require_gold(project, pool, dev)
-    if len(pool) < FEWEST_TEXTS:
-        raise TrainingError(
-            f"{project.folder}: {len(pool)} texts with gold are too few for a learning curve",
-            hint=f"label at least {FEWEST_TEXTS - len(pool)} more: annoloop review PROJECT",
-        )
+    _require_curve(project, pool)
     runs = _Runs(project, pool, dev, on_progress)
     runs.complete()
     found = _curve(project, runs.kept, target, current=True)
@@ -121,6 +117,20 @@ def train_curve(
             hint="label more texts, or texts in which the rules or the LLM find something",
         )
     return found
+
+
+def _require_curve(project: Project, pool: PoolGold) -> None:
+    if len(pool) < FEWEST_TEXTS:
+        raise TrainingError(
+            f"{project.folder}: {len(pool)} texts with gold are too few for a learning curve",
+            hint=f"label at least {FEWEST_TEXTS - len(pool)} more: annoloop review PROJECT",
+        )
+    if project.scheme.is_exclusive and len(said := {_first(gold) for gold in pool}) == 1:
+        raise TrainingError(
+            f"{project.folder}: all {len(pool)} texts with gold have the label {said.pop()}: nothing "
+            "to tell apart",
+            hint="label texts of other labels too; annoloop loop PROJECT --seek LABEL looks for them",
+        )
 
 
 def kept_curve(project: Project) -> TrainCurve | None:
