@@ -20,7 +20,7 @@ from annoloop.steps.join_rules import Joining
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import RulesSource, model_source, rules_source
 from annoloop.training.recipe import vector_recipes
-from annoloop.types import DevGold, Gold, PoolGold, Round
+from annoloop.types import DevGold, Gold, PoolGold, Round, Split
 
 if TYPE_CHECKING:
     from annoloop.training.search import Found
@@ -232,7 +232,8 @@ def dev_scores(
 
 def require_gold(project: Project, pool: PoolGold, dev: DevGold) -> None:
     """Raise `TrainingError` where there is nothing to learn from or to choose by."""
-    for gold, split in ((pool, "pool"), (dev, "dev")):
+    sides: tuple[tuple[PoolGold | DevGold, Split], ...] = ((pool, "pool"), (dev, "dev"))
+    for gold, split in sides:
         if len(gold):
             continue
         if not project.store.example_counts()[split]:
