@@ -7,6 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from annoloop.evaluation.curve_laws import ERRORS, ODDS
 from annoloop.evaluation.forecast import Point, advise, forecast
 
 SIZES = (40, 57, 80, 113, 160, 226, 320)
@@ -32,10 +33,46 @@ def test_an_exact_law_is_continued(a, b, c):
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.lists(st.tuples(st.integers(1, 2000), st.floats(0, 1)), min_size=1, max_size=20), st.randoms())
-def test_any_points_give_sound_values_in_any_order(points, rng):
+@given(st.floats(-1.5, 1.5), st.floats(-0.2, 0.2))
+def test_a_curve_of_spans_is_continued_by_its_odds(level, more):
+    """Odds of any start that rise as usual, or nearly."""
+    exponent = ODDS.exponent + more
+    points = [Point(n, logistic(level + exponent * np.log(n / SIZES[-1]))) for n in SIZES]
+    found = forecast(points, seed=0, law=ODDS, samples=50)
+    usual = exponent + ODDS.shrinkage * (ODDS.exponent - exponent)
+    for times in (1, 2, 5):
+        told = found.at(times * SIZES[-1])
+        assert told.value == pytest.approx(logistic(level + usual * np.log(times)), abs=0.02)
+        assert told.low <= told.value <= told.high
+    reach = found.reach(logistic(level + usual * np.log(3)))
+    assert reach.texts == pytest.approx(3 * SIZES[-1], rel=0.15)
+
+
+def logistic(value):
+    return float(1 / (1 + np.exp(-value)))
+
+
+@pytest.mark.parametrize("law", [ERRORS, ODDS])
+@pytest.mark.parametrize("score", [0.0, 1.0])
+def test_where_nothing_or_everything_is_right_there_is_a_forecast_still(law, score):
+    found = forecast([Point(n, score) for n in SIZES], seed=0, law=law, samples=50)
+    told = found.at(10 * SIZES[-1])
+    assert 0 <= told.low <= told.value <= told.high <= 1
+    assert found.at(SIZES[-1]).value == pytest.approx(score, abs=0.01)
+    for target in (0.0, 0.5, 1.0):
+        reach = found.reach(target)
+        assert (reach.outlook == "reached") == (target <= found.at(SIZES[-1]).value + 1e-9)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.lists(st.tuples(st.integers(1, 2000), st.floats(0, 1)), min_size=1, max_size=20),
+    st.sampled_from([ERRORS, ODDS]),
+    st.randoms(),
+)
+def test_any_points_give_sound_values_in_any_order(points, law, rng):
     points = [Point(*point) for point in points]
-    found = forecast(points, seed=1, samples=50)
+    found = forecast(points, seed=1, law=law, samples=50)
     if len({n for n, _ in points}) < 6:
         assert found is None
         return
@@ -44,7 +81,7 @@ def test_any_points_give_sound_values_in_any_order(points, rng):
         assert 0 <= told.low <= told.value <= told.high <= 1
     shuffled = points[:]
     rng.shuffle(shuffled)
-    assert forecast(shuffled, seed=1, samples=50).at(found.seen) == found.at(found.seen)
+    assert forecast(shuffled, seed=1, law=law, samples=50).at(found.seen) == found.at(found.seen)
     reach = found.reach(0.9)
     assert reach.texts is None or reach.texts >= 1
 
@@ -79,6 +116,19 @@ def test_noise_widens_the_interval_and_so_does_distance():
 
     assert width(calm, 640) < width(loud, 640)
     assert width(loud, 640) < width(loud, 6400)
+
+
+def test_odds_that_the_judged_texts_make_uncertain_have_a_wider_interval():
+    points = [Point(n, logistic(0.6 * np.log(n / 320))) for n in SIZES]
+
+    def widths(error):
+        found = forecast(points, seed=0, law=ODDS, standard_error=error)
+        return [found.at(n).high - found.at(n).low for n in (320, 640, 1600)]
+
+    sure, unsure = widths(None), widths(0.06)
+    assert unsure[0] == pytest.approx(sure[0]) and unsure[1] > sure[1] and unsure[2] > sure[2]
+    # Of a normal error alone: 1.96 on both sides.
+    assert unsure[2] > 2 * 1.96 * 0.06
 
 
 def test_what_is_no_point_is_refused():

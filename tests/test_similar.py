@@ -195,8 +195,16 @@ def test_nothing_to_look_for_or_in(project, tmp_path):
     with pytest.raises(AnnoloopError, match="no text of the input hash"):
         similar(project, input_hash("never added"))
     empty = Project.create(tmp_path / "empty", kind="ner", labels=["X"])
-    assert similar(empty, ASKED).found == ()
-    assert similar(empty, ASKED, by_words=True).found == ()
+    put(empty, [ASKED], "dev")
+    for by_words in (False, True):
+        with pytest.raises(AnnoloopError, match="no other texts in its pool") as caught:
+            similar(empty, LIGHT[0], by_words=by_words, labelled=by_words)
+        assert "annoloop add" in caught.value.hint
+    assert CliRunner().invoke(app, ["similar", str(empty.folder), LIGHT[0]]).exit_code != 0
+    answer(project)
+    with pytest.raises(AnnoloopError, match="have a question or an answer") as caught:
+        similar(project, ASKED)
+    assert "--labelled" in caught.value.hint and similar(project, ASKED, labelled=True).found
 
 
 def test_found_texts_are_asked_first_in_the_round_under_way(project):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from small_project import expert, feedback, settings, small_project
+from small_project import expert, feedback, settings, small_project, write_rows
 
 import annoloop.training.train as training
 from annoloop.errors import TrainingError
+from annoloop.evaluation.curve_laws import ERRORS, ODDS
+from annoloop.hashing import input_hash
 from annoloop.project import Project
+from annoloop.steps.add import add
 from annoloop.steps.ask import answer_with, ask_blind
-from annoloop.steps.train_curve import CURVE_FACT, kept_curve, rounds_forecast, train_curve
-from annoloop.types import Round, Scores
+from annoloop.steps.train_curve import CURVE_FACT, kept_curve, law_of, rounds_forecast, train_curve
+from annoloop.types import Annotation, Example, Gold, LabelScheme, Round, Scores, Span
 
 ROWS = feedback(120)
 
@@ -120,8 +123,35 @@ def test_too_little_gold_is_said_with_what_is_missing(tmp_path):
         train_curve(project)
     assert str(30 - len(project.pool_gold())) in told.value.hint
     settings(tmp_path / "q")
-    with pytest.raises(TrainingError, match="no answered texts in pool"):
+    with pytest.raises(TrainingError, match="there are no texts in pool"):
         train_curve(Project.open(tmp_path / "q"))
+
+
+def test_without_dev_texts_or_with_one_label_alone_it_says_what_to_add(tmp_path):
+    rows = [row for row in ROWS if row["label"] == "irrelevant"][:50]
+    for name, dev in (("no_dev", 0.0), ("one_label", 0.2)):
+        project = small_project(tmp_path / name, rows, corpus=f"held_out = 0.1\ndev = {dev}")
+        gold = write_rows(tmp_path / "gold.jsonl", rows)
+        add(project, [gold], gold=True)
+    with pytest.raises(TrainingError, match="have the label irrelevant") as told:
+        train_curve(project)
+    assert "--seek" in told.value.hint
+    with pytest.raises(TrainingError, match="there are no texts in dev") as told:
+        train_curve(Project.open(tmp_path / "no_dev"))
+    assert "--split dev" in told.value.hint
+
+
+def test_the_law_of_a_curve_is_that_of_its_recipe_and_texts():
+    spans, categories = LabelScheme("ner", ("X",)), LabelScheme("textcat", ("A", "B"))
+
+    def gold(text, end):
+        spans = (Span(0, end, "X"),) if end else ()
+        return Gold(Example(input_hash(text), text), Annotation((), spans))
+
+    running, names = [gold("Acme sells İ 👍", 4), gold("nobody", 0)], [gold("Acme Ltd", 8)]
+    assert law_of(categories, "textcat_bow", running) is ERRORS
+    assert law_of(spans, "ner", running) is law_of(spans, None, running) is law_of(spans, "ner", []) is ODDS
+    assert law_of(spans, "ner_rules", running) is law_of(spans, "ner", names) is ERRORS
 
 
 def test_rounds_make_a_forecast_when_there_are_enough(tmp_path):

@@ -24,8 +24,8 @@ from annoloop.steps.add import add
 from annoloop.steps.advice import label_needs, lacking
 from annoloop.steps.ask import answer_with, ask_blind
 from annoloop.steps.evaluate import evaluate
-from annoloop.steps.llm import import_llm_answers, llm_source, shown_examples
-from annoloop.steps.llm_form import FIRST, TEXTS
+from annoloop.steps.llm import import_llm_answers, llm_source, pin_few_shot, shown_examples
+from annoloop.steps.llm_form import FIRST, TEXTS, choose_form, form_of
 from annoloop.steps.looks import looks_of, next_share
 from annoloop.steps.report import report
 from annoloop.steps.status import status
@@ -198,6 +198,51 @@ def test_an_llm_that_does_better_with_the_examples_of_the_file_is_shown_those(tm
         assert [row.text for row in llm_source(project).few_shot] == [own[0]["text"]]
         llm = next(row for row in evaluate(project).leaderboard if row.approach == "llm")
         assert llm.scores.score == 1
+
+
+def sparse_project(folder, fake):
+    """Every tenth text has a brand, half are dev texts, and all are answered."""
+    rows = []
+    for number, row in enumerate(ROWS):
+        has = number % 10 == 0
+        spans = [{"start": 0, "end": 4, "label": "BRAND"}] if has else []
+        rows.append({"text": ("Acme " if has else "") + row["text"], "spans": spans})
+    corpus = "dev = 0.4\nheld_out = 0.1"
+    project = small_project(folder, rows, server=fake, kind="ner", labels=["BRAND"], corpus=corpus)
+    add(project, [write_rows(folder / "gold.jsonl", rows)], gold=True, blind=True)
+    pin_few_shot(project)
+    choose_form(project)
+    return project
+
+
+def test_forms_of_the_prompt_are_compared_on_texts_with_something_to_find(tmp_path):
+    def answered(body):
+        """Right without examples, blind with them."""
+        right = "Acme" in body["messages"][-1]["content"] and len(body["messages"]) == 2
+        return json.dumps(
+            {"entities": [{"quote": "Acme", "label": "BRAND", "occurrence": 1}] if right else []}
+        )
+
+    with FakeLLM(answered) as fake:
+        project = sparse_project(tmp_path / "p", fake)
+        form = form_of(project, llm_source(project, purpose="held_out"))
+        holding = {g.example.text for g in project.dev_gold() if g.annotation.spans}
+        asked = fake.asked()
+        about = {
+            eg.text for eg in project.store.examples(split="dev") if any(eg.text in one for one in asked)
+        }
+    assert (form.shown, form.score, form.other_score) == ("none", 0.0, 1.0)
+    assert len(about) == form.texts and min(len(holding), FIRST) <= len(about & holding)
+    assert about - holding, "texts without anything show what is found where nothing is"
+
+
+def test_an_llm_that_is_never_right_is_said_to_be_so(tmp_path):
+    with FakeLLM(json.dumps({"entities": []})) as fake:
+        project = sparse_project(tmp_path / "p", fake)
+        form = form_of(project, llm_source(project, purpose="held_out"))
+    assert form.shown == "gold" and form.texts == TEXTS
+    assert f"never right on {TEXTS} dev texts, with them or without them" in form.said
+    assert "0.000" not in form.said
 
 
 def test_answers_that_are_kept_need_no_server_to_choose_a_form(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import accumulate
 from math import isnan
 from typing import TYPE_CHECKING, Literal
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 _FORM_FACT = "llm.form"
 TEXTS, FIRST = 40, 10
-"""Dev texts that are asked about at most; and the first of them, after which another form must be ahead to
-be asked about the rest."""
+"""Dev texts that are asked about at most; and how many of them, with as many labels or spans to find, before
+another form must be ahead to be asked about the rest."""
 ALPHA = 0.05
 
 Examples = Literal["gold", "file", "none"]
@@ -49,6 +50,12 @@ class Form:
     def said(self) -> str:
         """The choice in one sentence."""
         on = f"on {self.texts} dev texts"
+        if self.score == self.other_score == 0:
+            instead = "without them" if self.other == "none" else "with those of examples.jsonl"
+            return (
+                f"The LLM was shown examples of the training gold, but was never right {on}, "
+                f"with them or {instead}."
+            )
         if self.shown == "gold":
             instead = "without them" if self.other == "none" else "with those of examples.jsonl"
             return (
@@ -91,13 +98,11 @@ def choose_form(project: Project, *, on_progress: OnProgress = silent) -> None:
         if rows or name == "none"
     }
     looked = {look.llm for look in looks_of(project)}
-    gold = sorted(
-        (item for item in project.dev_gold() if item.complete), key=lambda item: item.example.input_hash
-    )
+    gold = _drawn([item for item in project.dev_gold() if item.complete])
     if "gold" not in forms or not gold or any(source.key in looked for source in forms.values()):
         return
     try:
-        form = _compared(project, forms, gold[:TEXTS], on_progress)
+        form = _compared(project, forms, gold, on_progress)
     except LLMError:
         # Whoever asks it about the held-out texts next says why; kept answers need nobody.
         return
@@ -106,12 +111,40 @@ def choose_form(project: Project, *, on_progress: OnProgress = silent) -> None:
         project.store.set_fact(INSTEAD_FACT, None if form.shown == "gold" else forms[form.shown].key)
 
 
+def _drawn(gold: Sequence[Gold]) -> list[Gold]:
+    """`TEXTS` of the gold by their hashes, half of them or more with something to find, if there are so many.
+
+    Of rare entities a few texts by chance may hold none, and then every form scores the same. The other half
+    shows what an LLM says where there is nothing.
+    """
+    by_hash = sorted(gold, key=lambda item: item.example.input_hash)
+    holding = [item for item in by_hash if _to_find(item)]
+    drawn: dict[str, Gold] = {}
+    held = 0
+    while len(drawn) < min(TEXTS, len(by_hash)):
+        short = 2 * held <= len(drawn) and held < len(holding)
+        item = next(i for i in (holding if short else by_hash) if i.example.input_hash not in drawn)
+        drawn[item.example.input_hash] = item
+        held += bool(_to_find(item))
+    return list(drawn.values())
+
+
+def _to_find(item: Gold) -> int:
+    return len(item.annotation.labels) + len(item.annotation.spans)
+
+
+def _first(gold: Sequence[Gold]) -> Sequence[Gold]:
+    """The least beginning of `FIRST` texts or more that holds as many labels or spans to find."""
+    found = list(accumulate(map(_to_find, gold)))
+    return next((gold[: n + 1] for n in range(FIRST - 1, len(gold)) if found[n] >= FIRST), gold)
+
+
 def _compared(
     project: Project, forms: Mapping[Examples, LLMSource], gold: Sequence[Gold], on_progress: OnProgress
 ) -> Form | None:
     """All forms on the first texts, and on all the best of the others where it is ahead."""
     form, left = None, list(forms)
-    for part in (gold[:FIRST], gold):
+    for part in (_first(gold), gold):
         counts = {
             name: count(project.scheme, part, _asked(project, forms[name], part, on_progress))
             for name in left
@@ -123,9 +156,10 @@ def _compared(
         p = paired_p(counts[other], counts["gold"], seed=project.settings.training.seed)
         shown: Examples = other if p <= ALPHA else "gold"
         form = Form(forms["none"].key, shown, other, scores["gold"], scores[other], len(part))
-        if scores[other] <= scores["gold"]:
+        if scores["gold"] >= scores[other] and scores["gold"] > 0:
             break
-        left = ["gold", other]
+        # Where none was right yet, none is the best of the others either.
+        left = ["gold", other] if scores[other] > 0 else left
     return form
 
 

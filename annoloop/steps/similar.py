@@ -83,7 +83,8 @@ def similar(
     `ask` puts the found texts first in the round that is under way.
 
     Raises:
-        AnnoloopError: the text is blank, or no round is under way in which to ask.
+        AnnoloopError: the text is blank, there is none to compare it with, or no round is under way in
+            which to ask.
         BlindnessError: the text is one to judge or to choose by.
     """
     store = project.store
@@ -92,6 +93,8 @@ def similar(
     pool = store.places("pool") if labelled else store.unasked("pool")
     own = input_hash(wanted)
     pool = [place for place in pool if place[1] != own]
+    if not pool:
+        raise _nothing_to_look_at(project, labelled=labelled)
     by: By = "words" if by_words or not has_encoder() else "vectors"
     kept = (pool_features if by == "words" else pool_vectors)(project, pool, on_progress=on_progress)
     rows = kept.rows_of(np.asarray([at for at, _ in pool], dtype=np.int64))
@@ -124,6 +127,17 @@ def _wanted(project: Project, text: str) -> str:
     if not found.strip():
         raise AnnoloopError("nothing to look for: the text is blank", hint="give a text, or an input hash")
     return found
+
+
+def _nothing_to_look_at(project: Project, *, labelled: bool) -> AnnoloopError:
+    if not labelled and project.store.places("pool"):
+        return AnnoloopError(
+            f"{project.folder}: all other texts of the pool have a question or an answer",
+            hint="look at those too: annoloop similar --labelled",
+        )
+    return AnnoloopError(
+        f"{project.folder} has no other texts in its pool", hint="add some: annoloop add PROJECT FILE"
+    )
 
 
 def _under_way(project: Project) -> int:

@@ -25,7 +25,7 @@ from annoloop.training.sentence_vectors import installed_version
 from annoloop.training.starts import BesideGold, PoolTexts, start_of
 from annoloop.training.transformer import bert_name, starts_from_transformer
 from annoloop.training.vectors import words_of
-from annoloop.types import DevGold, Gold, PoolGold, Round
+from annoloop.types import DevGold, Gold, PoolGold, Round, Split
 
 if TYPE_CHECKING:
     from annoloop.rules.of_gold import RuleMaker
@@ -287,9 +287,16 @@ def dev_scores(
 
 def require_gold(project: Project, pool: PoolGold, dev: DevGold) -> None:
     """Raise `TrainingError` where there is nothing to learn from or to choose by."""
-    for gold, split in ((pool, "pool"), (dev, "dev")):
-        if not len(gold):
+    sides: tuple[tuple[PoolGold | DevGold, Split], ...] = ((pool, "pool"), (dev, "dev"))
+    for gold, split in sides:
+        if len(gold):
+            continue
+        if not project.store.example_counts()[split]:
             raise TrainingError(
-                f"{project.folder}: no answered texts in {split}",
-                hint="label some: annoloop review PROJECT, or let annoloop loop PROJECT prepare a batch",
+                f"{project.folder}: there are no texts in {split}",
+                hint=f"add some: annoloop add PROJECT FILE{' --split dev' if split == 'dev' else ''}",
             )
+        raise TrainingError(
+            f"{project.folder}: no answered texts in {split}",
+            hint="label some: annoloop review PROJECT, or let annoloop loop PROJECT prepare a batch",
+        )
