@@ -35,6 +35,11 @@ FRAMES = (
     "café: {}\r\nis sold out",
     "my {} boots",
     "שלום {} 東京",
+    "a pair from {} again",
+    "{} then",
+    "the old {} shop, closed",
+    "we had {}!",
+    "too much {} 🙂🙂",
 )
 BRANDS = ("acne", "levi's", "uniqlo", "j.crew", "İpek", "e\u0301clat")
 
@@ -85,7 +90,7 @@ def test_of_a_text_only_rules_are_heard_that_others_speak_for():
 
 
 @settings(deadline=None, max_examples=5)
-@given(st.permutations(some_gold()[::2]), st.integers(0, 20))
+@given(st.permutations(some_gold()[::4]), st.integers(0, 18))
 def test_the_order_of_the_gold_changes_nothing_and_offsets_fit(items, size):
     part = items[:size]
     made = rules_of_gold(PoolGold(tuple(part)), scheme=SCHEME, lang="en")
