@@ -35,6 +35,11 @@ FRAMES = (
     "café: {}\r\nis sold out",
     "my {} boots",
     "שלום {} 東京",
+    "a pair from {} again",
+    "{} then",
+    "the old {} shop, closed",
+    "we had {}!",
+    "too much {} 🙂🙂",
 )
 BRANDS = ("acne", "levi's", "uniqlo", "j.crew", "İpek", "e\u0301clat")
 
@@ -61,15 +66,11 @@ def found_by(rows: Sequence[Mapping], text: str) -> list[str]:
     return sorted(doc[start:end].text for start, end, _ in matcher.spans(matcher(doc)))
 
 
-def test_they_find_the_names_of_the_gold_in_other_texts():
+def test_they_find_the_names_of_the_gold_in_other_texts_and_do_not_tell_them():
     made = rules_of_gold(PoolGold(tuple(some_gold())), scheme=SCHEME, lang="en")
     assert found_by(made.rows, "where do they sell Uniqlo and levi's?") == ["Uniqlo", "levi's"]
-
-
-def test_what_travels_does_not_tell_the_names_of_the_gold():
-    made = rules_of_gold(PoolGold(tuple(some_gold())), scheme=SCHEME, lang="en")
-    said = json.dumps([made.rows, made.sure], ensure_ascii=False).lower()
-    assert made.rows and not [brand for brand in BRANDS if brand.lower() in said]
+    told = json.dumps([made.rows, made.sure], ensure_ascii=False).lower()
+    assert not [brand for brand in BRANDS if brand.lower() in told]
 
 
 def test_of_a_text_only_rules_are_heard_that_others_speak_for():
@@ -84,8 +85,8 @@ def test_of_a_text_only_rules_are_heard_that_others_speak_for():
     assert sum(known) > len(known) * 0.5
 
 
-@settings(deadline=None, max_examples=5)
-@given(st.permutations(some_gold()[::2]), st.integers(0, 20))
+@settings(deadline=None, max_examples=4)
+@given(st.permutations(some_gold()[::4]), st.integers(0, 18))
 def test_the_order_of_the_gold_changes_nothing_and_offsets_fit(items, size):
     part = items[:size]
     made = rules_of_gold(PoolGold(tuple(part)), scheme=SCHEME, lang="en")
@@ -216,9 +217,11 @@ def test_rules_of_the_gold_fill_in_where_the_recogniser_is_silent(tmp_path):
     assert [row["made"] for row in rows].count("names") == 1
 
 
-def test_where_dev_says_so_they_do_not(tmp_path):
+@pytest.mark.slow
+@pytest.mark.parametrize("with_dev", [False, True])
+def test_where_dev_says_so_they_do_not(tmp_path, with_dev):
     """The final training, on dev too, leaves them out as the one before."""
-    made = trained(tmp_path / "m", [RED.format(brand) for brand in BRANDS], steps=20, with_dev=True)
+    made = trained(tmp_path / "m", [RED.format(brand) for brand in BRANDS], steps=20, with_dev=with_dev)
     assert load_model(made.path).pipe_names == ["rule_tags", "ner"]
     files = [str(file) for file in made.path.rglob("*")]
     assert not [file for file in files if "gold_rules" in file and MAKING not in file]

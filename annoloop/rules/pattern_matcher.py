@@ -49,6 +49,7 @@ class PatternMatcher:
         }
         self._regexes: list[tuple[int, re.Pattern[str]]] = []
         self._keys: dict[str, dict[str, list[int]]] = {}
+        self._firsts: dict[str, set[str]] = {}
         self._longest = 0
         for number, row in enumerate(rows):
             self._add(number, row, tokenize)
@@ -58,9 +59,10 @@ class PatternMatcher:
         if "regex" in row:
             self._regexes.append((number, re.compile(row["regex"], regex_flags(row.get("flags", "")))))
         elif "keys" in row:
-            known = self._keys.setdefault(row.get("attr", "ORTH"), {})
+            attr = row.get("attr", "ORTH")
             for key in row["keys"]:
-                known.setdefault(key, []).append(number)
+                self._keys.setdefault(attr, {}).setdefault(key, []).append(number)
+            self._firsts.setdefault(attr, set()).update(row["firsts"])
             self._longest = max(self._longest, row["longest"])
         elif "pattern" in row and not isinstance(match, str):
             greedy = "LONGEST" if self.kind == "spancat" else None
@@ -81,12 +83,14 @@ class PatternMatcher:
         return [*found, *self._by_key(doc), *(self._by_regex(doc) if self._regexes else ())]
 
     def _by_key(self, doc: Doc) -> Iterator[Found]:
+        texts = [token.text for token in doc] if self._keys else []
         for attr, known in self._keys.items():
-            words = _words(doc, attr)
-            for start in range(len(words)):
-                for end in range(start + 1, min(start + self._longest, len(words)) + 1):
-                    for number in known.get(_key(words[start:end]), ()):
-                        yield number, start, end
+            words, firsts = _words(texts, attr), self._firsts[attr]
+            for start, word in enumerate(words):
+                if _key([word]) in firsts:
+                    for end in range(start + 1, min(start + self._longest, len(words)) + 1):
+                        for number in known.get(_key(words[start:end]), ()):
+                            yield number, start, end
 
     def _by_regex(self, doc: Doc) -> Iterator[Found]:
         """Matches of regexes in the text, widened to the tokens that they touch, without outer blanks."""
@@ -183,21 +187,23 @@ def _fuzzy(doc: Doc, edits: int) -> list[dict[str, Any]]:
 def unreadable(row: Mapping[str, Any], tokenize: Callable[[str], Doc]) -> dict[str, Any]:
     """The row with keys in the place of its phrases, which match the same and do not tell the words.
 
-    A key is a hash of 64 bits of the phrase's tokens: who guesses a phrase can tell whether it is one of
-    them. Other rows stay as they are.
+    A key is a hash of 64 bits of the phrase's tokens, and of its first: who guesses a phrase can tell whether
+    it is one of them. Other rows stay as they are.
     """
     match = row.get("pattern", row.get("phrases"))
     if "regex" in row or row.get("fuzzy") or ("pattern" in row and not isinstance(match, str)):
         return dict(row)
     phrases = [match] if isinstance(match, str) else list(match or ())
-    words = [_words(tokenize(phrase), row.get("attr", "ORTH")) for phrase in phrases]
+    attr = row.get("attr", "ORTH")
+    words = [_words([token.text for token in tokenize(phrase)], attr) for phrase in phrases]
     rest = {name: value for name, value in row.items() if name not in ("pattern", "phrases")}
+    keys, firsts = ({_key(one[:end]) for one in words if one} for end in (None, 1))
     longest = max(map(len, words), default=0)
-    return {**rest, "keys": sorted({_key(one) for one in words if one}), "longest": longest}
+    return {**rest, "keys": sorted(keys), "firsts": sorted(firsts), "longest": longest}
 
 
-def _words(doc: Doc, attr: str) -> list[str]:
-    return [token.lower_ if attr == "LOWER" else token.text for token in doc]
+def _words(texts: list[str], attr: str) -> list[str]:
+    return [text.lower() for text in texts] if attr == "LOWER" else texts
 
 
 def _key(words: Sequence[str]) -> str:

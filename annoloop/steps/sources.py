@@ -132,8 +132,8 @@ class ModelSource:
     @property
     def gold_rules(self) -> int:
         """How many rules that were made of its training gold the pipeline brings along."""
-        path = self.path / "rule_tags" / "patterns.jsonl"
-        lines = path.read_text(encoding="utf8").splitlines() if path.is_file() else []
+        files = (self.path / name / "patterns.jsonl" for name in ("rule_tags", "gold_rules"))
+        lines = {line for file in files if file.is_file() for line in file.read_text("utf8").splitlines()}
         return sum(json.loads(line).get("made") == "rules" for line in lines)
 
     @property

@@ -91,7 +91,7 @@ def bring_rules(config: Config, making: Path, rules: RulesAtHand) -> None:
     config["paths"].update(patterns="patterns.json", gold_rules="gold_rules.json")
     for name, code in rules.code.items():
         shutil.copyfile(code, making / name)
-    if not (rules.fill and rules.made.sure):
+    if not (rules.fill and any(not row.get("negative") for row in rules.made.sure)):
         _without(config)
 
 
