@@ -15,6 +15,9 @@ from test_training import BRANDS, NER, SPAN_PAIRS, SPANCAT, dev, files, pool, sp
 
 from annoloop.errors import BlindnessError, TrainingError
 from annoloop.hashing import input_hash
+from annoloop.rules.matcher import Rules
+from annoloop.rules.of_gold import RuleMaker
+from annoloop.rules.patterns import read_patterns
 from annoloop.steps.add import add
 from annoloop.steps.llm import IMPORTED_FACT
 from annoloop.steps.train import beside_gold, fingerprint
@@ -25,7 +28,7 @@ from annoloop.training.starts import BesideGold, PoolTexts
 from annoloop.training.train import Trained, train
 from annoloop.types import Annotation, DevGold, Example, LabelScheme, PoolGold
 
-PATTERNS = [{"label": "BRAND", "pattern": "Acne"}]
+PATTERN = '{"label": "BRAND", "pattern": "Acne"}'
 ODD = ("", "\r\n", "İpek 👩‍👩‍👧 日本語", "word " * 401, "שלום café\u0301")
 
 
@@ -48,7 +51,8 @@ def few_words(monkeypatch: pytest.MonkeyPatch) -> None:
 def trained(folder: Path, recipe: str, scheme: LabelScheme = NER, **given: Any) -> Trained:
     """A model of these recipes; its gold knows the first two brands only."""
     learn = [pair for pair in SPAN_PAIRS if any(brand in pair[0] for brand in BRANDS[:2])]
-    given = {"patterns": PATTERNS, "scheme": scheme, "lang": "en", "seed": 0, **given}
+    rules = Rules(read_patterns(PATTERN, scheme=NER, lang="en"), scheme=NER, lang="en")
+    given = {"rules": RuleMaker(NER, "en", rules), "scheme": scheme, "lang": "en", "seed": 0, **given}
     return train(pool(learn), dev(SPAN_PAIRS[::4]), out=folder / "model", recipes=[recipe], **given)
 
 
@@ -73,7 +77,7 @@ def test_pretrained_vectors_are_where_training_begins(
     told = [one for one in heard if one[0].startswith("pretraining")]
     assert told[-1][1:] == (800, 800) and len(told) > 1
     nlp = spacy.load(made.path)
-    assert nlp.pipe_names == ["attribute_ruler", "tok2vec", "ner"]
+    assert nlp.pipe_names[:3] == ["rule_tags", "tok2vec", "ner"]
     assert len(list(predict(nlp, ODD, scheme=NER))) == len(ODD)
 
 

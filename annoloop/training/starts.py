@@ -91,12 +91,12 @@ def add_start(config: Config, recipe: str) -> None:
     Raises:
         TrainingError: the recipe has no token vectors of its own that could be learned before.
     """
-    from spacy.language import DEFAULT_CONFIG_PRETRAIN_PATH
-    from spacy.util import load_config
-
     start = start_of(recipe)
     if start is None:
         return
+    from spacy.language import DEFAULT_CONFIG_PRETRAIN_PATH
+    from spacy.util import load_config
+
     component = _with_tok2vec(config)
     if component is None:
         raise TrainingError(
