@@ -165,20 +165,23 @@ def _check_learnable(learn: Sequence[Gold], scheme: LabelScheme) -> None:
 def _train_all(
     runs: Sequence[Run], judge: Sequence[Gold], on_progress: OnProgress | None, *, again: bool
 ) -> None:
-    total = sum(run.max_steps for run in runs) + (max(run.max_steps for run in runs) if again else 0)
+    # A step that is the whole training takes as long as hundreds of others: what is left is not told by it.
+    steps = [run.max_steps if run.max_steps > 1 else 0 for run in runs]
+    total = sum(steps) + (max(steps) if again else 0)
     done, started = 0, time.perf_counter()
-    for run in runs:
+    for run, own in zip(runs, steps, strict=True):
 
-        def report(step: int, score: float | None, *, run: Run = run, done: int = done) -> None:
+        def report(
+            step: int, score: float | None, *, run: Run = run, done: int = done, own: int = own
+        ) -> None:
             if on_progress and (step % 10 == 0 or step == run.max_steps):
                 said = "" if score is None else f" {score:.3f} on dev,"
-                on_progress(
-                    f"training {run.name}:{said} {time.perf_counter() - started:.0f} s", done + step, total
-                )
+                seconds = f"{time.perf_counter() - started:.0f} s"
+                on_progress(f"training {run.name}:{said} {seconds}", done + min(step, own), total)
 
         run.train(report)
         run.settle(judge)
-        done += run.max_steps
+        done += own
     if on_progress:
         on_progress("training once more, on dev too" if again else "trained", done, total)
 
