@@ -37,7 +37,7 @@ lint: install
 	$(BIN)/mypy
 
 test: install browser lint
-	$(BIN)/python -m pytest -m "not slow and not local_llm" -rs -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow and not local_llm" -rs -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 	@command -v node >/dev/null && node --test tests/frontend/*.test.js || echo "SKIPPED: the page's logic in node, which is not installed"
 	@echo "Not run here: the tests marked slow and local_llm; run them with make test-slow"
 
