@@ -131,7 +131,9 @@ class Data:
             seed=seed,
             out=out,
             rules=self.rules,
-            on_progress=lambda what, done, total: print(f"\r{what} {done}/{total}", end="", file=sys.stderr),
+            on_progress=lambda what, done, total: print(
+                f"\r{what} {done}/{total}" if total else f"\r{what} ...", end="", file=sys.stderr
+            ),
             **settings,
         )
 
