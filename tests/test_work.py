@@ -166,3 +166,23 @@ def test_a_store_that_is_full_stops_no_work(tmp_path, monkeypatch):
 def test_the_log_is_not_for_git(tmp_path):
     project = Project.create(tmp_path / "new", kind="ner", labels=["NAME"])
     assert work.LOG in (Path(project.folder) / ".gitignore").read_text().splitlines()
+
+
+def test_what_ends_while_it_is_looked_at_is_not_taken_for_dead(tmp_path, monkeypatch):
+    project = small_project(tmp_path, feedback(20))
+    run = project.exclusive("run the loop")
+    run.__enter__()
+    record = recorded(project, "loop")
+    record.__enter__().progress("the model reads", 0, 600)
+    fact = project.store.fact
+
+    def ends_then(name):
+        found = fact(name)
+        record.__exit__(None, None, None)
+        run.__exit__(None, None, None)
+        monkeypatch.undo()
+        return found
+
+    monkeypatch.setattr(project.store, "fact", ends_then)
+    assert not work.state(project).failed
+    assert not work.state(project).running

@@ -112,8 +112,11 @@ def stop(project: Project) -> bool:
 
 def state(project: Project) -> Work | None:
     """What runs on this project now, or what ran last; None where nothing ever did."""
-    fact: dict[str, Any] = project.store.fact(WORK_FACT) or {}
+    # The lock first: work writes how it ended before it lets go, so what ended in between looks like running.
     held = is_held(project.folder)
+    fact: dict[str, Any] = project.store.fact(WORK_FACT) or {}
+    if held and fact.get("ended"):
+        held = is_held(project.folder)
     begins = bool(fact.get("starting")) and _is_new(fact) and not _has_died(project.folder)
     if not fact:
         return Work("", "", 0, 0, running=True) if held else None
