@@ -73,7 +73,7 @@ def _asked(project: Project, recipes: Sequence[str]) -> dict[str, object]:
         words = words_of(_pool_texts(project), project.settings.project.lang)
         asked["words"] = hashlib.blake2b("\n".join(sorted(words)).encode("utf8", "replace")).hexdigest()
     if "pretrained" in starts:
-        asked["pool"] = [example.input_hash for example in _pool_texts(project).examples]
+        asked["pool"] = _pool_names(project)
     if "silver" in starts:
         asked["silver"] = [_gold_line(said) for said in _silver(project)]
     if any(map(starts_from_transformer, configs)):
@@ -207,9 +207,12 @@ def beside_gold(project: Project) -> BesideGold:
 
 
 def _pool_texts(project: Project) -> PoolTexts:
+    return PoolTexts(project.store.examples(hashes=_pool_names(project)))
+
+
+def _pool_names(project: Project) -> list[str]:
     # Asked or not: which are asked changes from day to day, and would make another model of the same gold.
-    hashes = [name for _, name in islice(project.store.places("pool"), _POOL_TEXTS)]
-    return PoolTexts(project.store.examples(hashes=hashes))
+    return [name for _, name in islice(project.store.places("pool"), _POOL_TEXTS)]
 
 
 def _silver(project: Project) -> PoolGold:

@@ -160,8 +160,8 @@ def rounds_forecast(project: Project) -> Forecast | None:
 def law_of(scheme: LabelScheme, recipe: str | None, gold: Iterable[Gold]) -> Law:
     """How the scores of a recipe usually grow on such texts.
 
-    The odds of entities rise, unless the project's patterns give the recipe a start, or nearly all of each
-    text is labelled, as in names and addresses: then, as with categories, errors fall.
+    The odds of entities rise, unless rules give the recipe a start, or nearly all of each text is labelled,
+    as in names and addresses: then, as with categories, errors fall.
     """
     if not scheme.has_spans or (recipe or "").startswith("ner_rules"):
         return ERRORS
@@ -174,8 +174,13 @@ def law_of(scheme: LabelScheme, recipe: str | None, gold: Iterable[Gold]) -> Law
 def _forecast(
     project: Project, recipe: str | None, points: Sequence[Point], error: float | None
 ) -> Forecast | None:
-    law = law_of(project.scheme, recipe, project.pool_gold() if project.scheme.has_spans else ())
+    law = law_of(project.scheme, recipe, _pool_gold(project))
     return forecast(points, seed=project.settings.training.seed, law=law, standard_error=error)
+
+
+def _pool_gold(project: Project) -> Iterator[Gold]:
+    """Read from the store no sooner than somebody looks: `status` asks, and most laws take no look."""
+    yield from project.pool_gold()
 
 
 class _Runs:
