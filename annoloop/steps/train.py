@@ -20,7 +20,14 @@ from annoloop.steps.join_rules import Joining
 from annoloop.steps.llm import llm_source
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import model_source, rules_source
-from annoloop.training.recipe import encoders_of, is_own, load_recipe, vector_recipes, wants_vectors
+from annoloop.training.recipe import (
+    default_recipes,
+    encoders_of,
+    is_own,
+    load_recipe,
+    vector_recipes,
+    wants_vectors,
+)
 from annoloop.training.sentence_vectors import installed_version
 from annoloop.training.starts import BesideGold, PoolTexts, start_of
 from annoloop.training.transformer import bert_name, starts_from_transformer
@@ -41,32 +48,33 @@ _POOL_TEXTS = 20_000
 
 def fingerprint(project: Project, pool: PoolGold, dev: DevGold) -> str:
     """16 hex digits that name all that shapes a model: gold, recipes, what these ask, rules, seed, spaCy."""
-    settings, named = project.settings.training, recipes_of(project)
+    settings, named, kind = project.settings.training, recipes_of(project), project.scheme.kind
     rules = rules_source(project)
     # An encoder that has been installed since adds a recipe to the defaults.
-    more = () if named else vector_recipes(project.scheme.kind)
+    more = () if named else vector_recipes(kind)
     shaped = {
         "gold": [_gold_line(gold) for gold in _sorted(pool)],
         "dev": [_gold_line(gold) for gold in _sorted(dev)],
-        "recipes": [named or settings.recipes, settings.seed, *more],
-        "scheme": [project.scheme.kind, project.scheme.labels],
-        "patterns": [rules.rules.version, project.settings.rules.join] if rules else "",
+        "recipes": [settings.recipes, settings.seed, *more],
+        "scheme": [kind, project.scheme.labels, project.settings.project.lang],
+        "patterns": [rules.rules.version if rules else "", project.settings.rules.join],
         "spacy": version("spacy"),
-        **_asked(project, named or more),
+        **_asked(project, named or default_recipes(kind, rules=kind == "ner")),
     }
     encoded = json.dumps(shaped, sort_keys=True, ensure_ascii=True).encode()
     return hashlib.blake2b(encoded, digest_size=8).hexdigest()
 
 
 def _asked(project: Project, recipes: Sequence[str]) -> dict[str, object]:
-    """What recipes learn from beside gold and rules, where they do: encoders, the pool, an LLM, a BERT."""
+    """What recipes say, and what they learn from beside gold and rules: encoders, the pool, an LLM, a BERT."""
     try:
         configs = [load_recipe(recipe, project.scheme.kind) for recipe in recipes]
     except TrainingError:
         # Said where it is trained; names are also asked for where nothing is.
         return {}
     starts = {start_of(recipe) for recipe in recipes if is_own(recipe)}
-    asked: dict[str, object] = {}
+    # A path may hold another config tomorrow, and a recipe's name other settings in the next version.
+    asked: dict[str, object] = {"configs": [config.to_str(interpolate=False) for config in configs]}
     if encoders := sorted({name for config in configs for name in encoders_of(config)}):
         asked["encoders"] = [[name, installed_version(name)] for name in encoders]
     if any(map(wants_vectors, configs)):
@@ -82,10 +90,15 @@ def _asked(project: Project, recipes: Sequence[str]) -> dict[str, object]:
 
 
 def recipes_of(project: Project) -> tuple[str, ...] | None:
-    """The recipes to choose from: as set, else what a search found, else None: the defaults."""
+    """The recipes to choose from: as set, else what a search found, else None: the defaults.
+
+    The path of a config is the project's, as all paths in its settings are, wherever the command is run.
+    """
     named = project.settings.training.recipes
     if named != ("auto",):
-        return named
+        beside = (project.folder / name for name in named)
+        pairs = zip(named, beside, strict=True)
+        return tuple(str(path) if not is_own(name) and path.is_file() else name for name, path in pairs)
     found = project.store.fact(SEARCHED_FACT)
     return (found,) if found else None
 

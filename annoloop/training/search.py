@@ -206,7 +206,7 @@ class _Ladder:
         known: dict[tuple[str, float], Tried | None] = {}
         if not self.log.is_file():
             return known
-        for line in self.log.read_text(encoding="utf8").splitlines():
+        for line in self.log.read_text(encoding="utf8", errors="replace").splitlines():
             try:
                 row = json.loads(line)
                 if row.pop("gold") == self.name:
