@@ -157,6 +157,13 @@ def test_stopping_is_advised_where_nobody_could_tell_the_gain():
     assert "standard error of 0.020" in told.reason
 
 
+def test_a_gain_that_few_judged_texts_cannot_show_is_no_reason_to_stop():
+    found = forecast(curve(0.92, 1.5, 0.5), seed=0)
+    told = advise(found, target=0.88, round_texts=100, standard_error=0.11)
+    assert told.advised == "go_on" and 0.02 < told.gain.value < 0.11
+    assert "so few judged texts" in told.reason and "0.110" in told.reason
+
+
 def test_a_target_above_the_ceiling_is_said_to_be_out_of_reach():
     found = forecast(curve(0.8, 3, 1.0), seed=0)
     told = advise(found, target=0.9, round_texts=20, standard_error=0.001, seconds_a_text=5.0)

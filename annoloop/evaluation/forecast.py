@@ -21,6 +21,9 @@ FEWEST_SIZES = 6
 MOST_TEXTS = 10_000_000
 """A target that takes more is not within reach."""
 
+SMALL_GAIN = 0.02
+"""A gain that nobody stops for where the judged texts are merely too few to show it: that of the gate's margin."""
+
 FAR = 10
 """Times the present gold: a target that is not reached by then is called out of reach."""
 
@@ -231,8 +234,10 @@ def advise(
 ) -> Advice:
     """What a curve says about going on. `target` is the score to pass, None where there is none.
 
-    Stop where two more rounds of `round_texts` each would bring less than the score's `standard_error`:
-    nobody could tell the models apart. Where the target is out of reach, labelling on is no help either.
+    Stop where two more rounds of `round_texts` each would bring less than `SMALL_GAIN` and less than the
+    score's `standard_error`: nobody could tell the models apart. A larger gain that few judged texts cannot
+    show is no reason to stop, but to judge by more. Where the target is out of reach, labelling on is no help
+    either.
     """
     gain = gain_of(found, 2 * round_texts)
     reach = None if target is None else found.reach(target)
@@ -254,7 +259,9 @@ def _advised(gain: Range, reach: Reach | None, standard_error: float | None) -> 
         return "reached"
     if reach is not None and reach.outlook == "out_of_reach":
         return "change_recipe"
-    return "stop" if standard_error is not None and gain.value < standard_error else "go_on"
+    if standard_error is not None and gain.value < min(standard_error, SMALL_GAIN):
+        return "stop"
+    return "go_on"
 
 
 def _reason(
@@ -275,10 +282,12 @@ def _reason(
             f"most {far.high:.3f}, and the target is {reach.target:.3f}. "
             "Try word vectors or a transformer, or review the labels."
         )
+    error = "" if standard_error is None else f"the score's standard error of {standard_error:.3f}"
     if advised == "stop":
-        error = f"the score's standard error of {standard_error:.3f}"
         return f"Stop or change something: {brings}, less than {error}."
-    return f"Go on: {brings}{_takes(reach, found.seen)}."
+    hidden = standard_error is not None and gain.value < standard_error
+    unseen = f", less than so few judged texts can show ({error}): label more of those too" if hidden else ""
+    return f"Go on: {brings}{unseen}{_takes(reach, found.seen)}."
 
 
 def _takes(reach: Reach | None, seen: int) -> str:
