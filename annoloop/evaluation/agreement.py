@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from annoloop.corpus.tokens import TOKEN
 from annoloop.evaluation.errors import mistakes
-from annoloop.evaluation.scores import FloatArray, IntArray, f_of, percentile_interval
+from annoloop.evaluation.scores import FloatArray, IntArray, f_of, is_point, percentile_interval
 from annoloop.types import Annotation, LabelScheme
 
 Said = frozenset[str]
@@ -162,7 +162,9 @@ class _Draw:
             value = _defined(figure(table.sum(axis=0)[None]))
             if value is None:
                 return NOT_DEFINED
-            return Measure(value, percentile_interval(figure(self.times @ table)))
+            drawn = percentile_interval(figure(self.times @ table))
+            # Of texts that are all alike every sample is too, which says nothing of other texts.
+            return Measure(value, None if drawn is None or is_point(drawn) else drawn)
 
 
 def _defined(found: FloatArray) -> float | None:

@@ -193,12 +193,14 @@ def slices(
         values = np.array([value_of(example) for example in examples], dtype=object)
         names = sorted(set(values))
         parts = [(name, counted.units[values == name]) for name in names] if len(names) > 1 else []
-        found += [_slice(dimension, name, units, whole, seed) for name, units in parts]
+        found += [
+            _slice(dimension, name, units, whole, seed, exclusive=counted.exclusive) for name, units in parts
+        ]
     for column, label in enumerate(counted.labels):
         units = counted.counts[:, column]
         held = units[units.any(axis=1)]
         if len(held):
-            found.append(_slice("label", label, held, whole, seed))
+            found.append(_slice("label", label, held, whole, seed, exclusive=False))
     place = list(dict.fromkeys(part.dimension for part in found))
     return tuple(sorted(found, key=lambda s: (place.index(s.dimension), 1 if s.score is None else s.score)))
 
@@ -286,8 +288,10 @@ def _dimensions(examples: Sequence[Example], lang: str) -> dict[Dimension, Calla
     }
 
 
-def _slice(dimension: Dimension, name: str, units: IntArray, whole: float, seed: int) -> Slice:
+def _slice(
+    dimension: Dimension, name: str, units: IntArray, whole: float, seed: int, *, exclusive: bool
+) -> Slice:
     value = float(f_of(units.sum(axis=0)))
-    interval = bootstrap_interval(units, seed=seed)
+    interval = bootstrap_interval(units, exclusive=exclusive, seed=seed)
     behind = interval is not None and interval[1] < whole
     return Slice(dimension, name, len(units), None if np.isnan(value) else value, interval, behind)

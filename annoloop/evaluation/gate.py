@@ -22,15 +22,16 @@ from annoloop.evaluation.scores import (
     count,
     f_of,
     grouped,
+    is_point,
     percentile_interval,
     resampled,
+    wilson_interval,
+    wilson_of,
 )
 from annoloop.types import Annotation, Counts, Decision, GateVerdict, Gold, HeldOutGold, LabelScheme, Scores
 
 EXAMPLE = "; one of them is near "
 """What stands before the quoted training text: a page that goes to others cuts the line here."""
-
-_Z95 = NormalDist().inv_cdf(0.975)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,22 +161,48 @@ def randomisation_p(ours: IntArray, theirs: IntArray, *, seed: int, resamples: i
 def difference(
     ours: DocumentCounts, theirs: DocumentCounts, *, seed: int, samples: int = 2_000
 ) -> tuple[float, tuple[float, float]]:
-    """Score of ours less score of theirs, and its 95 % paired bootstrap interval over documents."""
+    """Score of ours less score of theirs, and its 95 % paired bootstrap interval over documents.
+
+    Where every sample has the same difference, as on texts that both have right or on a single text, the
+    interval is that of the two scores' Wilson intervals, squared and added (Newcombe 1998, method 10).
+    """
     both = np.concatenate([ours.units, theirs.units], axis=1)
     drawn = resampled(both, seed=seed, samples=samples)
     values: FloatArray = f_of(drawn[:, :3]) - f_of(drawn[:, 3:])
     delta = float(f_of(ours.units.sum(axis=0)) - f_of(theirs.units.sum(axis=0)))
-    return delta, percentile_interval(values) or (-1.0, 1.0)
+    interval = percentile_interval(values) or (-1.0, 1.0)
+    return delta, _newcombe(ours, theirs, delta) if is_point(interval) else interval
+
+
+def _newcombe(ours: DocumentCounts, theirs: DocumentCounts, delta: float) -> tuple[float, float]:
+    us, them = (float(f_of(counts.units.sum(axis=0))) for counts in (ours, theirs))
+    (low, high), (their_low, their_high) = (
+        wilson_of(counts.units, exclusive=counts.exclusive) for counts in (ours, theirs)
+    )
+    down, up = math.hypot(us - low, their_high - them), math.hypot(high - us, them - their_low)
+    return max(-1.0, delta - down), min(1.0, delta + up)
 
 
 def lower_bound(
     ours: DocumentCounts, theirs: DocumentCounts, *, alpha: float, seed: int, samples: int = 9_999
 ) -> float:
-    """What the difference surpasses with 1 - alpha: the one-sided paired bootstrap bound over documents."""
+    """What the difference surpasses with 1 - alpha: the one-sided paired bootstrap bound over documents.
+
+    Where ours is worse on no document, every sample says so too. That none of n was worse says with 1 - alpha
+    that at most 1 - alpha^(1/n) of all documents are (Clopper and Pearson 1934), and the bound is so much
+    lower.
+    """
     both = np.concatenate([ours.units, theirs.units], axis=1)
     drawn = resampled(both, seed=seed, samples=samples)
     values: FloatArray = f_of(drawn[:, :3]) - f_of(drawn[:, 3:])
-    return float(np.quantile(np.nan_to_num(values, nan=-1.0), alpha, method="lower"))
+    bound = float(np.quantile(np.nan_to_num(values, nan=-1.0), alpha, method="lower"))
+    return bound if _worse(ours, theirs) else bound - (1 - alpha ** (1 / len(ours.input_hashes)))
+
+
+def _worse(ours: DocumentCounts, theirs: DocumentCounts) -> bool:
+    """Whether ours finds less or errs more on some document."""
+    less = theirs.units - ours.units
+    return bool(((less[:, 0] > 0) | (less[:, 1:].sum(axis=1) < 0)).any())
 
 
 def texts_needed(*, effect: float, alpha: float, power: float = 0.8, discordant: float = 0.2) -> int:
@@ -211,9 +238,9 @@ def rules_suffice(scores: Scores, target: float | None, *, exclusive: bool) -> R
         return RulesVerdict(False, None, target, "The rules have no score on the dev texts yet.")
     overall = sum(scores.per_label.values(), Counts())
     if exclusive:
-        bound = _wilson_lower(scores.score * scores.texts, scores.texts)
+        bound, _ = wilson_interval(scores.score * scores.texts, scores.texts)
     else:
-        bound = _wilson_lower(overall.tp, overall.tp + overall.fp + overall.fn)
+        bound, _ = wilson_interval(overall.tp, overall.tp + overall.fp + overall.fn)
         bound = 2 * bound / (1 + bound)
     lower = min(scores.interval[0], bound)
     suffice = lower >= target
@@ -222,14 +249,6 @@ def rules_suffice(scores: Scores, target: float | None, *, exclusive: bool) -> R
         f"{'which reaches' if suffice else 'below'} the target of {target:.3f}."
     )
     return RulesVerdict(suffice, lower, target, reason)
-
-
-def _wilson_lower(right: float, total: float) -> float:
-    """Lower end of the 95 % Wilson interval of right / total."""
-    share, z2 = right / total, _Z95**2
-    centre = share + z2 / (2 * total)
-    spread = _Z95 * math.sqrt(share * (1 - share) / total + z2 / (4 * total**2))
-    return max(0.0, (centre - spread) / (1 + z2 / total))
 
 
 def _refusals(
@@ -259,6 +278,11 @@ def _refusals(
         )
     if texts and not theirs.units[:, (0, 2)].any():
         yield f"No verdict: the gold of the {texts} held-out texts holds nothing to find."
+    elif theirs.exclusive and len(labels := {g.annotation.labels for g in usable}) == 1:
+        yield (
+            f"No verdict: all {texts} held-out texts have the label {', '.join(labels.pop())}, so there is "
+            "nothing to tell apart."
+        )
     if theirs.missing > (1 - plan.minimum_answered) * texts:
         yield (
             f"No verdict: the LLM was asked only {texts - theirs.missing} of {texts} held-out texts; "
@@ -337,6 +361,9 @@ def _more(ours: DocumentCounts, theirs: DocumentCounts, alpha: float, plan: Gate
     else:
         entities = float(ours.units[:, (0, 2)].sum())
         wished = math.ceil(texts * entities_needed(effect=effect, alpha=alpha, power=plan.power) / entities)
+    if plan.margin and not _worse(ours, theirs):
+        # So many without a worse one show that ours is at most the margin behind.
+        wished = max(wished, math.ceil(math.log(alpha) / math.log(1 - plan.margin)))
     return max(1, wished - texts)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import stdev
+from math import sqrt
+from statistics import NormalDist, stdev
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
 _EMPTY = Annotation()
+_Z95 = NormalDist().inv_cdf(0.975)
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,8 @@ def score(
 
     The headline is micro F of exact spans, accuracy for single-choice categories, micro F for
     several categories. `macro_f` is the mean F of the labels that occur in gold or predictions. The
-    interval is the 95 % percentile bootstrap over documents (Efron and Tibshirani 1993, chapter 13).
+    interval is the 95 % percentile bootstrap over documents (Efron and Tibshirani 1993, chapter 13); where
+    that shows no chance at all, as where all documents are right, Wilson's.
     `missing` tells how many texts had no prediction. A metric that is not defined is None.
     """
     return scores_of(count(scheme, gold, predictions), seed=seed, samples=samples)
@@ -106,10 +109,36 @@ def scores_of(counted: DocumentCounts, *, seed: int, samples: int = 1000) -> Sco
         precision=overall.precision,
         recall=overall.recall,
         macro_f=sum(defined) / len(defined) if defined else None,
-        interval=bootstrap_interval(counted.units, seed=seed, samples=samples),
+        interval=bootstrap_interval(counted.units, exclusive=counted.exclusive, seed=seed, samples=samples),
         per_label=per_label,
         missing=counted.missing,
     )
+
+
+def is_point(interval: tuple[float, float]) -> bool:
+    """Whether resampling showed no chance at all, which says more of the method than of the texts."""
+    return interval[1] - interval[0] < 1e-9
+
+
+def wilson_of(units: IntArray, *, exclusive: bool) -> tuple[float, float]:
+    """95 % Wilson interval of F, or of the accuracy of single-choice categories, on its own counts.
+
+    For F it is taken on J = tp / (tp + fp + fn), and F = 2J / (1 + J) rises with it.
+    """
+    tp, fp, fn = (float(total) for total in units.sum(axis=0))
+    if exclusive:
+        return wilson_interval(tp, len(units))
+    low, high = wilson_interval(tp, tp + fp + fn)
+    return 2 * low / (1 + low), 2 * high / (1 + high)
+
+
+def wilson_interval(right: float, total: float) -> tuple[float, float]:
+    """The 95 % interval of a share, right / total (Wilson 1927); total must be above 0."""
+    share, z2 = right / total, _Z95**2
+    centre = share + z2 / (2 * total)
+    spread = _Z95 * sqrt(share * (1 - share) / total + z2 / (4 * total**2))
+    low, high = (centre - spread) / (1 + z2 / total), (centre + spread) / (1 + z2 / total)
+    return max(0.0, min(low, share)), min(1.0, max(high, share))
 
 
 def f_of(units: NDArray[Any]) -> FloatArray:
@@ -137,11 +166,17 @@ def resampled(rows: IntArray, *, seed: int, samples: int) -> IntArray:
     return np.asarray(drawn @ distinct, dtype=np.int64)
 
 
-def bootstrap_interval(units: IntArray, *, seed: int, samples: int = 1000) -> tuple[float, float] | None:
-    """95 % percentile interval of F over documents; None where F is undefined in most samples."""
+def bootstrap_interval(
+    units: IntArray, *, exclusive: bool, seed: int, samples: int = 1000
+) -> tuple[float, float] | None:
+    """95 % percentile interval of F over documents; None where F is undefined in most samples.
+
+    Where all samples are alike, as of documents that are all right, it is `wilson_of`.
+    """
     if not len(units):
         return None
-    return percentile_interval(f_of(resampled(units, seed=seed, samples=samples)))
+    drawn = percentile_interval(f_of(resampled(units, seed=seed, samples=samples)))
+    return wilson_of(units, exclusive=exclusive) if drawn is not None and is_point(drawn) else drawn
 
 
 def percentile_interval(values: FloatArray) -> tuple[float, float] | None:

@@ -25,7 +25,6 @@ from annoloop.training.recipe import (
     encoders_of,
     is_own,
     load_recipe,
-    vector_recipes,
     wants_vectors,
 )
 from annoloop.training.sentence_vectors import installed_version
@@ -50,12 +49,10 @@ def fingerprint(project: Project, pool: PoolGold, dev: DevGold) -> str:
     """16 hex digits that name all that shapes a model: gold, recipes, what these ask, rules, seed, spaCy."""
     settings, named, kind = project.settings.training, recipes_of(project), project.scheme.kind
     rules = rules_source(project)
-    # An encoder that has been installed since adds a recipe to the defaults.
-    more = () if named else vector_recipes(kind)
     shaped = {
         "gold": [_gold_line(gold) for gold in _sorted(pool)],
         "dev": [_gold_line(gold) for gold in _sorted(dev)],
-        "recipes": [settings.recipes, settings.seed, *more],
+        "recipes": [settings.recipes, settings.seed],
         "scheme": [kind, project.scheme.labels, project.settings.project.lang],
         "patterns": [rules.rules.version if rules else "", project.settings.rules.join],
         "spacy": version("spacy"),
@@ -66,15 +63,16 @@ def fingerprint(project: Project, pool: PoolGold, dev: DevGold) -> str:
 
 
 def _asked(project: Project, recipes: Sequence[str]) -> dict[str, object]:
-    """What recipes say, and what they learn from beside gold and rules: encoders, the pool, an LLM, a BERT."""
+    """What recipes say, and what they learn from beside gold and rules: encoders, texts, an LLM, a BERT."""
     try:
         configs = [load_recipe(recipe, project.scheme.kind) for recipe in recipes]
     except TrainingError:
         # Said where it is trained; names are also asked for where nothing is.
-        return {}
+        return {"configs": list(recipes)}
     starts = {start_of(recipe) for recipe in recipes if is_own(recipe)}
     # A path may hold another config tomorrow, and a recipe's name other settings in the next version.
-    asked: dict[str, object] = {"configs": [config.to_str(interpolate=False) for config in configs]}
+    own = [recipe for recipe in recipes if is_own(recipe)]
+    asked: dict[str, object] = {"configs": [*own, *(config.to_str(interpolate=False) for config in configs)]}
     if encoders := sorted({name for config in configs for name in encoders_of(config)}):
         asked["encoders"] = [[name, installed_version(name)] for name in encoders]
     if any(map(wants_vectors, configs)):
