@@ -16,6 +16,7 @@ from annoloop.steps.export import Exported, export
 from annoloop.steps.export_rules import export_rules
 from annoloop.steps.llm import llm_source, pin_few_shot, why_no_llm
 from annoloop.steps.looks import gate_plan
+from annoloop.steps.one_label import training_notes
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import rules_source
 from annoloop.steps.stop_set import agreements, compare_with_last, settled
@@ -158,6 +159,8 @@ class _Loop:
         pin_few_shot(project)
         record = train_round(project, number, on_progress=tell)
         yield Event("trained", _trained(record), number)
+        for note in training_notes(project):
+            yield Event("note", note, number)
         yield from self.settled(record)
         result = evaluate(project, on_progress=tell)
         self.good_enough = _good_enough(result, record, self.rules, project.settings.rules.target)

@@ -328,7 +328,7 @@ def test_train_evaluate_apply_one_step_each(annoloop, project, tmp_path):
     annoloop("add", folder, write_rows(tmp_path / "gold.jsonl", ROWS), "--gold", "--blind")
     code, out, err = annoloop("train", folder)
     assert code == 0, err
-    assert "recipe textcat_linear" in out
+    assert "recipe textcat_linear" in out and f"on {contents(folder)[0]['dev']} dev texts" in out
     code, out, _ = annoloop("evaluate", folder, "--json")
     result = json.loads(out)
     assert code == 0 and result["verdict"]["decision"] == "no_llm"

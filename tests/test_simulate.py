@@ -73,6 +73,15 @@ def test_labels_to_the_baselines_last_score_and_the_share_saved():
     assert rows["lot"].p is None and rows["lot"].p_holm is None
 
 
+def test_nothing_is_saved_where_the_baseline_was_up_there_as_soon():
+    """A curve that is level from the first round on needs as few labels as any."""
+    level, late = {seed: curve(1.0, 1.0, 1.0) for seed in (0, 1)}, {seed: curve(0.5, 1.0) for seed in (0, 1)}
+    lot, same, slow = compare({"lot": level, "same": dict(level), "slow": late}, baseline="lot")
+    assert (lot.to_last, lot.cost) == (10, 30)
+    assert (same.to_last, same.saved, same.saved_interval) == (10, 0.0, (0.0, 0.0))
+    assert slow.saved == pytest.approx(-1.0, abs=0.01)
+
+
 def test_curves_of_unequal_length_are_compared_where_both_are():
     short, long = {0: curve(0.5, 0.5)}, {0: curve(0.5, 0.5, 0.9, 1.0)}
     assert compare({"a": short, "b": long}, baseline="a")[1].difference == pytest.approx(0)
@@ -447,6 +456,13 @@ def test_too_little_gold_is_said_with_what_is_there(project, gold):
     write_rows(gold, ROWS[:20])
     with pytest.raises(TrainingError, match="shows nothing"):
         small(project, gold)
+
+
+def test_gold_with_nothing_to_learn_is_no_comparison(project, gold, simulated):
+    write_rows(gold, [{**row, "label": "Aufzug"} for row in ROWS])
+    with pytest.raises(TrainingError, match="have the label Aufzug: nothing to tell apart") as told:
+        small(project, gold)
+    assert told.value.hint and not simulated
 
 
 # -- as a command, in processes ----------------------------------------------------------------

@@ -12,6 +12,7 @@ from annoloop.hashing import input_hash
 from annoloop.project import Project
 from annoloop.steps.add import add
 from annoloop.steps.ask import answer_with, ask_blind
+from annoloop.steps.one_label import training_notes
 from annoloop.steps.train_curve import CURVE_FACT, kept_curve, law_of, rounds_forecast, train_curve
 from annoloop.types import Annotation, Example, Gold, LabelScheme, Round, Scores, Span
 
@@ -133,6 +134,8 @@ def test_without_dev_texts_or_with_one_label_alone_it_says_what_to_add(tmp_path)
         project = small_project(tmp_path / name, rows, corpus=f"held_out = 0.1\ndev = {dev}")
         gold = write_rows(tmp_path / "gold.jsonl", rows)
         add(project, [gold], gold=True)
+    [note] = training_notes(project)
+    assert "have the label irrelevant" in note and "nothing was learned to tell apart" in note
     with pytest.raises(TrainingError, match="have the label irrelevant") as told:
         train_curve(project)
     assert "--seek" in told.value.hint

@@ -27,6 +27,7 @@ def train(
     from annoloop.evaluation.scores import over_seeds
     from annoloop.project import Project
     from annoloop.steps import train as steps
+    from annoloop.steps.one_label import training_notes
     from annoloop.steps.progress import recorded
 
     opened = Project.open(project)
@@ -48,8 +49,10 @@ def train(
     dev = record.dev.score if record.dev else None
     typer.echo(
         f"round {record.number}: {record.gold_texts} gold texts, recipe {record.recipe}, "
-        f"score on dev {_shown(dev)}"
+        f"score on {len(opened.dev_gold())} dev texts {_shown(dev)}"
     )
+    for note in training_notes(opened):
+        typer.echo(f"note: {note}")
     typer.echo(f"model: {opened.folder / (record.model or '')}")
     if seeds is not None and len(scores := record.dev_seeds) > 1:
         typer.echo(f"recipe on dev: {over_seeds(scores)}, {min(scores):.3f} to {max(scores):.3f}")

@@ -22,7 +22,7 @@ MOST_TEXTS = 10_000_000
 """A target that takes more is not within reach."""
 
 SMALL_GAIN = 0.02
-"""No larger gain is given up because the judged texts are too few to show it; as large as the gate's margin."""
+"""No larger gain is given up because the judged texts are too few to show it; the gate's margin."""
 
 FAR = 10
 """Times the present gold: a target that is not reached by then is called out of reach."""

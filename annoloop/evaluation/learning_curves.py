@@ -54,9 +54,9 @@ class Compared:
         last: mean of the last scores; `macro_f` likewise.
         cost: what the baseline's mean curve spends in all.
         to_last: the cost at which the mean curve first reaches the baseline's mean last score; None: never.
-            The baseline's own is all that it spends.
-        saved: 1 - to_last / cost, with the 95 % bootstrap interval over seeds; a bound is None where the
-            score is not reached.
+            The baseline's own is all that it spends, unless its curve was up there before.
+        saved: 1 - to_last / the baseline's own, with the 95 % bootstrap interval over seeds; a bound is None
+            where the score is not reached.
         difference: mean over seeds of the area less the baseline's, with Student's 95 % interval.
         p: two-sided, by flipping the signs of the paired differences (Fisher 1935); `p_holm` is corrected
             for all comparisons of the table (Holm 1979). None for the baseline and for a single seed.
@@ -93,7 +93,7 @@ def compare(
     return [
         replace(row, p_holm=corrected[place])
         if place in corrected
-        else replace(row, p=None, interval=None, to_last=row.cost, saved=0.0, saved_interval=None)
+        else replace(row, p=None, interval=None, saved=0.0, saved_interval=None)
         if row.name == baseline
         else row
         for place, row in enumerate(rows)
@@ -184,20 +184,30 @@ def _savings(
 ) -> tuple[float, float | None, float | None, tuple[float | None, float | None] | None]:
     """What the baseline spends; the cost to its last score, the share saved, and its interval over seeds."""
     cost = float(np.mean([_xy(curve, unit)[0][-1] for curve in other]))
-    low = min(float(_xy(curve, unit)[0][0]) for curve in own)
-    high = max(float(_xy(curve, unit)[0][-1]) for curve in own)
-    grid = np.linspace(low, high, _GRID)
-    heights = np.stack([np.interp(grid, *_xy(curve, unit)) for curve in own])
+    mine, theirs = _heights(own, unit), _heights(other, unit)
     targets = np.asarray([curve[-1].score for curve in other])
     even = np.full((1, len(own)), 1 / len(own))
-    reached = float(_reach(even @ heights, even @ targets, grid)[0])
+    reached, usual = _reached(even, *mine, targets), _reached(even, *theirs, targets)
     interval = None
     if len(own) > 1:
         drawn = np.random.default_rng(seed).multinomial(len(own), even[0], size=_SAMPLES) / len(own)
-        shares = 1 - _reach(drawn @ heights, drawn @ targets, grid) / cost
+        shares = 1 - _reached(drawn, *mine, targets) / _reached(drawn, *theirs, targets)
         ends = np.quantile(shares, (0.025, 0.975), method="nearest")
         interval = (_finite(float(ends[0])), _finite(float(ends[1])))
-    return cost, _finite(reached), _finite(1 - reached / cost), interval
+    return cost, _finite(float(reached[0])), _finite(float(1 - reached[0] / usual[0])), interval
+
+
+def _heights(curves: Sequence[Curve], unit: Unit) -> tuple[FloatArray, FloatArray]:
+    """A grid of costs over all curves, and (curves, grid) heights."""
+    low = min(float(_xy(curve, unit)[0][0]) for curve in curves)
+    high = max(float(_xy(curve, unit)[0][-1]) for curve in curves)
+    grid = np.linspace(low, high, _GRID)
+    return grid, np.stack([np.interp(grid, *_xy(curve, unit)) for curve in curves])
+
+
+def _reached(weights: FloatArray, grid: FloatArray, heights: FloatArray, targets: FloatArray) -> FloatArray:
+    """(samples,): where the curves' mean comes up to that of the targets, by (samples, curves) weights."""
+    return _reach(weights @ heights, weights @ targets, grid)
 
 
 def _reach(heights: FloatArray, targets: FloatArray, grid: FloatArray) -> FloatArray:

@@ -25,6 +25,7 @@ from annoloop.evaluation.learning_curves import (
 from annoloop.hashing import input_hash
 from annoloop.project import Project
 from annoloop.selection.costs import token_counts
+from annoloop.steps.one_label import require_two_labels
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.simulated_models import QUICK
 from annoloop.steps.simulated_run import Plan, require_strategy
@@ -217,6 +218,12 @@ def _ground(
             f"{project.folder}: gold on {pool} texts to choose from and {test} to judge by shows nothing",
             hint=f"at least {FEWEST_TEXTS} and {FEWEST_TEXTS // 2} are needed: label more, or give files "
             "of labelled texts with --gold",
+        )
+    require_two_labels(project, usable)
+    if not any(g.annotation.labels or g.annotation.spans for g in usable):
+        raise TrainingError(
+            f"{project.folder}: none of the {len(usable)} texts with gold has a label: nothing to learn",
+            hint="label more texts, or give files of labelled texts with --gold",
         )
     return ground
 

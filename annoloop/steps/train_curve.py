@@ -16,6 +16,7 @@ from annoloop.evaluation.leaderboard import headline
 from annoloop.evaluation.scores import score
 from annoloop.project import Project
 from annoloop.steps.compare import compare
+from annoloop.steps.one_label import require_two_labels
 from annoloop.steps.pace import pace, seconds_ahead
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.train import beside_gold, fingerprint, recipes_of, require_gold, rule_maker
@@ -129,12 +130,7 @@ def _require_curve(project: Project, pool: PoolGold) -> None:
             f"{project.folder}: {len(pool)} texts with gold are too few for a learning curve",
             hint=f"label at least {FEWEST_TEXTS - len(pool)} more: annoloop review PROJECT",
         )
-    if project.scheme.is_exclusive and len(said := {_first(gold) for gold in pool}) == 1:
-        raise TrainingError(
-            f"{project.folder}: all {len(pool)} texts with gold have the label {said.pop()}: nothing "
-            "to tell apart",
-            hint="label texts of other labels too; annoloop loop PROJECT --seek LABEL looks for them",
-        )
+    require_two_labels(project, pool)
 
 
 def kept_curve(project: Project) -> TrainCurve | None:
