@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import subprocess
 import sys
 
@@ -354,6 +355,12 @@ def test_answers_of_an_llm_made_elsewhere(annoloop, project, tmp_path):
     annoloop("train", project.folder)
     board = json.loads(annoloop("evaluate", project.folder, "--json")[1])["leaderboard"]
     assert {row["approach"] for row in board} == {"model", "llm"}
+    assert "LLM      Big LLM (imported answers)" in annoloop("status", project.folder)[1]
+    annoloop("report", project.folder, "-o", tmp_path / "r.html")
+    told = (tmp_path / "r.html").read_text(encoding="utf8")
+    # Neither what the LLM took nor how long the labels did: both were made elsewhere.
+    assert "LLM, money" not in told and "imported answers cost is not known" in told
+    assert re.search(r">import</th><td>\d+</td><td>–</td><td>–</td>", told)
 
     strangers = write_rows(tmp_path / "strangers.jsonl", [{"text": "Fremd", "label": "Aufzug"}])
     refused(annoloop("llm", "import", project.folder, strangers), "none of its texts is in the project")

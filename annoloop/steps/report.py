@@ -118,7 +118,8 @@ def _page(project: Project, judged: Mapping[str, Any], figures: Pace, sections: 
     minutes = sum(person.minutes for person in figures.people if not person.simulated)
     tiles.append(("Texts labelled", f"{sum(figures.gold.values()):,}"))
     tiles += [("Hours of people", f"{minutes / 60:.1f}")] if minutes else []
-    if figures.cost is not None and figures.cost.money is not None:
+    imported = project.store.fact(IMPORTED_FACT) is not None
+    if not imported and figures.cost is not None and figures.cost.money is not None:
         tiles.append(("LLM, money", f"{figures.cost.money:,.2f}"))
     labels = f"{len(section.labels)} label{'s' * (len(section.labels) != 1)}"
     return Page(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from annoloop.evaluation.agreement import Agreement, Measure
 from annoloop.evaluation.report import Block, Paragraph, Quote, Section, Table
 from annoloop.project import Project
+from annoloop.steps.llm import IMPORTED_FACT
 from annoloop.steps.pace import MEASURED, Pace, annotator_speed
 from annoloop.steps.people_agreement import FEW, PeopleAgreement, people_agreement
 
@@ -20,7 +21,8 @@ def cost_section(project: Project, figures: Pace) -> Section:
         (
             f"{person.annotator} (simulated)" if person.simulated else person.annotator,
             f"{person.texts:,}",
-            f"{person.minutes:,.0f}",
+            # Of imported labels nobody knows how long they took.
+            f"{person.minutes:,.0f}" if person.minutes else "–",
             "–" if person.median_seconds is None else f"{person.median_seconds:.1f}",
         )
         for person in figures.people
@@ -62,6 +64,8 @@ def savings_line(figures: Pace) -> str:
 
 
 def _llm(project: Project) -> list[Block]:
+    imported = project.store.fact(IMPORTED_FACT) is not None
+    unknown = [Paragraph("What the LLM's imported answers cost is not known.")] if imported else []
     rows = tuple(
         (
             f"{one.purpose or 'other'}{'' if one.round is None else f', round {one.round}'}",
@@ -74,8 +78,8 @@ def _llm(project: Project) -> list[Block]:
         for one in project.store.spend()
     )
     if not rows:
-        return [Paragraph("No call to an LLM is on record.")]
-    return [Table(("LLM for", "model", "texts", "tokens", "money", "minutes"), rows)]
+        return [*unknown] or [Paragraph("No call to an LLM is on record.")]
+    return [Table(("LLM for", "model", "texts", "tokens", "money", "minutes"), rows), *unknown]
 
 
 def agreement_section(project: Project) -> tuple[Section | None, int]:

@@ -9,7 +9,7 @@ from typing import Any
 from annoloop.project import Project
 from annoloop.steps.advice import outlook, what_to_label
 from annoloop.steps.evaluate import WHEEL_FACT, Evaluation
-from annoloop.steps.llm import why_no_llm
+from annoloop.steps.llm import IMPORTED_FACT, why_no_llm
 from annoloop.steps.sources import rules_source
 
 
@@ -78,7 +78,7 @@ def status(project: Project) -> Status:
         answered_by_several=len(store.answered_by_several()),
         rounds=rounds,
         rules=rules.name if rules else None,
-        llm=f"none: {why}" if why else _llm_name(project.settings.llm.model),
+        llm=f"none: {why}" if why else _llm_name(project),
         wheel=store.fact(WHEEL_FACT),
         next_step=_next_step(project, gold),
         outlook=outlook(project),
@@ -86,7 +86,10 @@ def status(project: Project) -> Status:
     return found
 
 
-def _llm_name(model: Mapping[str, Any]) -> str:
+def _llm_name(project: Project) -> str:
+    imported, model = project.store.fact(IMPORTED_FACT), project.settings.llm.model
+    if imported is not None:
+        return str(imported["name"])
     return str(model.get("base_url") or model.get("name") or model["@llm_models"])
 
 
