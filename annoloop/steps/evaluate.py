@@ -115,6 +115,11 @@ def evaluate(project: Project, *, on_progress: OnProgress = silent) -> Evaluatio
         AnnoloopError: there is no held-out gold yet.
     """
     gold = project.held_out_gold()
+    if not len(gold) and not project.store.example_counts()["held_out"]:
+        raise AnnoloopError(
+            f"{project.folder}: there are no held-out texts, so nothing can be judged",
+            hint="add texts that no one has trained on: annoloop add PROJECT FILE --split held_out",
+        )
     if not len(gold):
         raise AnnoloopError(
             f"{project.folder}: no held-out text has an answer yet, so nothing can be judged",

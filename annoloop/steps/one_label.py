@@ -1,4 +1,4 @@
-"""Gold that holds one label only, which no model can learn to tell from another and no score can judge."""
+"""Gold that holds one label only or none, from which nothing is learned and by which nothing is judged."""
 
 from __future__ import annotations
 
@@ -31,8 +31,12 @@ def require_two_labels(project: Project, gold: Iterable[Gold]) -> None:
 
 
 def training_notes(project: Project) -> tuple[str, ...]:
-    """What a score on dev does not say where gold holds one label only; one line each."""
+    """What a score on dev does not say where gold holds one label only or none; one line each."""
     pool, dev = project.pool_gold(), project.dev_gold()
+    thing = "span" if project.scheme.has_spans else "label"
+    for part, gold, what in (("training", pool, "nothing was learned"), ("dev", dev, "nothing is judged")):
+        if not any(item.annotation.labels or item.annotation.spans for item in gold):
+            return (f"none of the {len(gold)} {part} texts has a {thing}, so {what}; label more texts",)
     if (label := only_label(project.scheme, pool)) is not None:
         return (
             f"all {len(pool)} training texts have the label {label}: nothing was learned to tell apart, and "

@@ -117,8 +117,10 @@ def advice_on(project: Project, decision: str, scores: Mapping[str, float | None
     rules, model = scores.get("rules"), scores.get("model")
     if decision == "rules_suffice":
         return "install the rules' wheel; annoloop loop PROJECT --despite-rules trains a model all the same"
-    if model is None:
+    if "model" not in scores:
         return "train a model: annoloop loop PROJECT"
+    if model is None:
+        return "label held-out texts in which there is something to find: annoloop review PROJECT"
     if rules is not None and rules > model:
         return f"the rules ({rules:.3f}) are still ahead of the model ({model:.3f}): {what_to_label(project)}"
     if decision == "beats_llm":
