@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from small_project import LABELS, expert, feedback, settings, small_project
+from small_project import LABELS, expert, feedback, settings, small_project, write_rows
 from typer.testing import CliRunner
 
 from annoloop.cli.app import app
@@ -15,8 +15,10 @@ from annoloop.evaluation.label_errors import category_suspects, span_suspects
 from annoloop.hashing import input_hash
 from annoloop.project import Project
 from annoloop.review.queue import sync
+from annoloop.steps.add import add
 from annoloop.steps.ask import answer_with
 from annoloop.steps.look_again import ProxyReader, look_again
+from annoloop.steps.status import status
 from annoloop.types import Annotation, Example, Gold, LabelScheme, PoolGold, Span
 
 NER = LabelScheme("ner", ("BRAND", "SHOP"))
@@ -194,3 +196,17 @@ def test_the_command_says_what_was_sent(project):
     assert len(told["sent"]) == 4 <= told["doubted"]
     printed = CliRunner().invoke(app, ["look-again", folder, "--top", "4"]).output
     assert "4 wait for a reviewer" in printed and "likelier here than" in printed
+
+
+def test_imported_labels_that_wait_for_a_reviewer_are_not_called_questions(tmp_path):
+    """Nobody was asked about them, least of all without suggestion."""
+    rows = feedback(120)
+    rows[0] = {**rows[0], "label": LABELS[(LABELS.index(rows[0]["label"]) + 1) % len(LABELS)]}
+    project = small_project(tmp_path / "p", rows, corpus="held_out = 0.1\ndev = 0.1")
+    add(project, [write_rows(tmp_path / "gold.jsonl", rows)], gold=True)
+    sent = look_again(project, top=1).sent
+    found = status(project)
+    assert len(sent) == 1 == found.to_decide and found.questions == {}
+    printed = CliRunner().invoke(app, ["status", str(project.folder)]).output
+    assert "1 text waits for a reviewer" in printed and "asked" not in printed
+    project.store.close()

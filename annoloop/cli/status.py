@@ -26,6 +26,9 @@ def status(project: ProjectFolder, as_json: AsJson = False) -> None:
     for number, (done, still_open) in found.questions.items():
         name = "blind" if number == 0 else f"round {number}"
         typer.echo(f"asked    {name}: {done} answered, {still_open} open")
+    if found.to_decide:
+        wait = "text waits" if found.to_decide == 1 else "texts wait"
+        typer.echo(f"review   {found.to_decide} {wait} for a reviewer: annoloop review {project}")
     if found.answered_by_several:
         typer.echo(
             f"people   {found.answered_by_several} texts answered by several: annoloop agreement {project}"

@@ -11,6 +11,7 @@ from annoloop.steps.advice import outlook, what_to_label
 from annoloop.steps.evaluate import WHEEL_FACT, Evaluation
 from annoloop.steps.llm import IMPORTED_FACT, why_no_llm
 from annoloop.steps.sources import rules_source
+from annoloop.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,8 @@ class Status:
     """What a project holds. `questions` maps each round to its (answered, open) tasks; 0 is the blind one.
 
     `outlook` says in one line what more labels would bring, None where that is not known.
-    `answered_by_several` counts the texts on which people's agreement can be measured.
+    `answered_by_several` counts the texts on which people's agreement can be measured, `to_decide` those that
+    wait for a reviewer.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Status:
     wheel: str | None
     next_step: str
     outlook: str | None = None
+    to_decide: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as `--json` prints them."""
@@ -73,7 +76,7 @@ def status(project: Project) -> Status:
         splits={str(split): count for split, count in store.example_counts().items()},
         excluded=store.excluded_count(),
         gold=gold,
-        questions=store.progress().per_round,
+        questions=_questions(store),
         answers=store.answer_count(),
         answered_by_several=len(store.answered_by_several()),
         rounds=rounds,
@@ -82,8 +85,17 @@ def status(project: Project) -> Status:
         wheel=store.fact(WHEEL_FACT),
         next_step=_next_step(project, gold),
         outlook=outlook(project),
+        to_decide=store.progress().differ,
     )
     return found
+
+
+def _questions(store: Store) -> dict[int, tuple[int, int]]:
+    """Without those that stand for imported labels which a reviewer is to look at: nobody was asked."""
+    found = dict(store.progress().per_round)
+    done, still_open = found.pop(0, (0, 0))
+    done -= sum(task.example.split == "pool" for task in store.tasks(round=0)) if done else 0
+    return {0: (done, still_open), **found} if done or still_open else found
 
 
 def _llm_name(project: Project) -> str:
