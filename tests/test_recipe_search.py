@@ -104,6 +104,17 @@ def test_no_time_tries_the_default_alone(tmp_path: Path) -> None:
     assert found.said.startswith("no recipe adopted: textcat_linear was tried alone; about ")
 
 
+def test_as_high_as_the_default_is_not_called_ahead_or_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = dict.fromkeys(candidates("textcat", rules=False), 0.5)
+    monkeypatch.setattr(searching._Ladder, "_train", fixed(scores, seconds=60.0))
+    other = candidates("textcat", rules=False)[1]
+    two, three = (run(tmp_path / str(n), ticks=1.0, minutes=(n - 0.5) / 60).said for n in (2, 3))
+    assert f"{other} is not ahead of textcat_linear on 25% of the gold" in two
+    assert "none of 2 others is ahead of textcat_linear on 25% of the gold" in three
+
+
 BETTER = "textcat_linear:penalty=0.03"
 
 

@@ -56,6 +56,8 @@ def train(
     typer.echo(f"model: {opened.folder / (record.model or '')}")
     if seeds is not None and len(scores := record.dev_seeds) > 1:
         typer.echo(f"recipe on dev: {over_seeds(scores)}, {min(scores):.3f} to {max(scores):.3f}")
+        if min(scores) == max(scores):
+            typer.echo("note: the seed changes nothing here; that says nothing of other dev texts")
 
 
 def _shown(score: float | None) -> str:

@@ -37,9 +37,9 @@ from annoloop.steps.sources import (
 )
 from annoloop.steps.suggest import judge_rules
 from annoloop.steps.verdict import in_words
+from annoloop.steps.wheel import kept_wheel
 from annoloop.types import Annotation, Example, GateVerdict, Gold, HeldOutGold, LeaderboardRow, Round, Scores
 
-WHEEL_FACT = "wheel"
 LEADERBOARD_FACT = "leaderboard"
 """The rows as last judged, so that a page can show them without running a model."""
 EVALUATION_FACT = "evaluation"
@@ -157,7 +157,7 @@ def evaluate(project: Project, *, on_progress: OnProgress = silent) -> Evaluatio
         leaderboard=tuple(ordered(rows)),
         verdict=verdict,
         notes=tuple(notes),
-        wheel=project.store.fact(WHEEL_FACT) if model or rules_do else None,
+        wheel=kept_wheel(project) if model or rules_do else None,
         said=in_words(verdict.decision, rows),
         deltas=_deltas(project, gold, said),
     )
@@ -209,7 +209,7 @@ def _verdict(
         round_number=share,
         seed=project.settings.training.seed,
         plan=plan,
-        leaked=leaked(project, gold),
+        leaked=leaked(project, gold, model.fingerprint),
     )
     if verdict.p_value is None:
         return verdict

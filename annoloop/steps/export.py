@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from annoloop.errors import PackagingError
 from annoloop.hashing import input_hash
 from annoloop.project import Project
-from annoloop.steps.evaluate import WHEEL_FACT, Evaluation, evaluate
+from annoloop.steps.evaluate import Evaluation, evaluate
 from annoloop.steps.llm_baseline import baseline_of_record
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import ModelSource, Source, ask_source, latest_model, rules_source
+from annoloop.steps.wheel import keep_wheel
 from annoloop.types import SPLITS, Example
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def export(
         environment=environment,
         on_progress=on_progress,
     )
-    project.store.set_fact(WHEEL_FACT, str(made.wheel))
+    keep_wheel(project, made.wheel)
     return made
 
 

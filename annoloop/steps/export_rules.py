@@ -11,11 +11,11 @@ from typing import Any, Literal
 from annoloop.errors import PackagingError
 from annoloop.evaluation.scores import score, scores_to_json
 from annoloop.project import Project
-from annoloop.steps.evaluate import WHEEL_FACT
 from annoloop.steps.export import TRIED_TEXTS, Exported, gold_hashes, wheel_of
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import RulesSource, ask_source, rules_source
 from annoloop.steps.suggest import judge_rules
+from annoloop.steps.wheel import keep_wheel
 from annoloop.types import Example
 
 
@@ -62,7 +62,7 @@ def export_rules(
             environment=environment,
             on_progress=on_progress,
         )
-    project.store.set_fact(WHEEL_FACT, str(made.wheel))
+    keep_wheel(project, made.wheel)
     return made
 
 

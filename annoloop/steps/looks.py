@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,11 +11,13 @@ from annoloop.evaluation.gate import GatePlan
 from annoloop.hashing import input_hash
 from annoloop.project import Project
 from annoloop.store.rows import annotation_to_json, dump
-from annoloop.types import HeldOutGold
+from annoloop.types import Gold, HeldOutGold
 
 PLAN_FACT = "gate.rounds"
 TERMS_FACT = "gate.terms"
 LOOKS_FACT = "gate.looks"
+LEARNED_FACT = "learned"
+"""Which texts the newest model learned from: the gold of today may hold fewer, or have moved some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +103,25 @@ def _basis(gold: HeldOutGold) -> str:
     return input_hash(dump(lines))
 
 
-def leaked(project: Project, gold: HeldOutGold) -> Mapping[str, str]:
+def keep_learned(project: Project, model: str, gold: Iterable[Gold]) -> None:
+    """Remember which texts a model, by its fingerprint, learned from."""
+    kept = {"model": model, "texts": sorted(item.example.input_hash for item in gold if item.complete)}
+    if project.store.fact(LEARNED_FACT) != kept:
+        project.store.set_fact(LEARNED_FACT, kept)
+
+
+def leaked(project: Project, gold: HeldOutGold, model: str) -> Mapping[str, str]:
     """Held-out hashes whose text has a near-duplicate in the training gold, with that text.
 
-    Dev gold counts: the shipped model learns from it too.
+    Dev gold counts: the shipped model learns from it too. So does what the judged model, by its fingerprint,
+    learned from before it was moved to the held-out texts, or left out of learning for being near one.
     """
     held = [item.example for item in gold if item.complete]
-    seen = [item.example.text for item in (*project.pool_gold(), *project.dev_gold()) if item.complete]
+    now = [item.example for item in (*project.pool_gold(), *project.dev_gold()) if item.complete]
+    kept = project.store.fact(LEARNED_FACT) or {"model": "", "texts": ()}
+    gone = set(kept["texts"]) - {example.input_hash for example in now} if kept["model"] == model else ()
+    before = project.store.examples(hashes=sorted(gone), excluded=True) if gone else ()
+    seen = [example.text for example in (*now, *before)]
     # Training texts first, so that a group that holds one is named by it.
     groups = group(
         [*seen, *(example.text for example in held)], threshold=project.settings.corpus.near_duplicate

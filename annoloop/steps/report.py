@@ -18,7 +18,7 @@ from annoloop.evaluation.report import Bars, Block, Facts, Page, Paragraph, Sect
 from annoloop.evaluation.report_charts import Bar, CurveChart, CurvePoint, Level
 from annoloop.evaluation.scores import over_seeds
 from annoloop.project import Project
-from annoloop.steps.evaluate import EVALUATION_FACT, WHEEL_FACT
+from annoloop.steps.evaluate import EVALUATION_FACT
 from annoloop.steps.llm import IMPORTED_FACT, why_no_llm
 from annoloop.steps.looks import PLAN_FACT
 from annoloop.steps.pace import Curve, Pace, pace
@@ -27,6 +27,7 @@ from annoloop.steps.report_people import agreement_section, cost_section
 from annoloop.steps.sources import rules_source
 from annoloop.steps.status import advice_on
 from annoloop.steps.train_curve import MORE, TrainCurve, kept_curve
+from annoloop.steps.wheel import kept_wheel
 from annoloop.types import SPLITS, Round
 
 DECISIONS = {
@@ -280,7 +281,7 @@ def _drawn(drawn: TrainCurve, *, joined: bool) -> list[Block]:
 def _provenance(project: Project, judged: Mapping[str, Any]) -> Section:
     store, training, basis = project.store, project.settings.training, judged["basis"]
     counts, rules, trained = store.example_counts(), rules_source(project), _newest(project)
-    wheel = store.fact(WHEEL_FACT)
+    wheel = kept_wheel(project)
     gate = project.settings.gate
     pairs = [
         ("Judged", basis["at"]),

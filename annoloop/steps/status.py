@@ -8,9 +8,10 @@ from typing import Any
 
 from annoloop.project import Project
 from annoloop.steps.advice import outlook, what_to_label
-from annoloop.steps.evaluate import WHEEL_FACT, Evaluation
+from annoloop.steps.evaluate import EVALUATION_FACT, Evaluation
 from annoloop.steps.llm import IMPORTED_FACT, why_no_llm
 from annoloop.steps.sources import rules_source
+from annoloop.steps.wheel import kept_wheel
 from annoloop.store.store import Store
 
 
@@ -82,7 +83,7 @@ def status(project: Project) -> Status:
         rounds=rounds,
         rules=rules.name if rules else None,
         llm=f"none: {why}" if why else _llm_name(project),
-        wheel=store.fact(WHEEL_FACT),
+        wheel=kept_wheel(project),
         next_step=_next_step(project, gold),
         outlook=outlook(project),
         to_decide=store.progress().differ,
@@ -111,11 +112,21 @@ def _next_step(project: Project, gold: Mapping[str, int]) -> str:
         return f"add texts: annoloop add {folder} FILE"
     if store.progress().open:
         return f"label {store.progress().open} open texts: annoloop review {folder}"
-    if gold["held_out"] and store.fact(WHEEL_FACT):
-        return f"use the package: pip install {store.fact(WHEEL_FACT)}"
+    if gold["held_out"] and (wheel := kept_wheel(project)) is not None:
+        return _with_wheel(project, wheel)
     if not any(record.model for record in store.rounds()) or not gold["held_out"]:
         return f"run the loop: annoloop loop {folder}"
     return f"go on: annoloop loop {folder}"
+
+
+def _with_wheel(project: Project, wheel: str) -> str:
+    """A wheel is built of the last round whatever the verdict on it is."""
+    judged = project.store.fact(EVALUATION_FACT)
+    decision = judged["verdict"]["decision"] if judged else None
+    if decision not in ("refused", "llm_ahead"):
+        return f"use the package: pip install {wheel}"
+    scores = {row["approach"]: row["score"] for row in judged["leaderboard"]}
+    return advice_on(project, decision, scores).replace("PROJECT", str(project.folder))
 
 
 def advice(project: Project, result: Evaluation) -> str:

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 from annoloop.errors import TrainingError
 from annoloop.evaluation.scores import score
 from annoloop.project import Project
-from annoloop.steps.evaluate import WHEEL_FACT
 from annoloop.steps.join_rules import Joining
 from annoloop.steps.llm import llm_source
+from annoloop.steps.looks import keep_learned
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import model_source, rules_source
+from annoloop.steps.wheel import forget_wheel
 from annoloop.training.recipe import (
     default_recipes,
     encoders_of,
@@ -139,6 +140,7 @@ def train_round(project: Project, number: int, *, on_progress: OnProgress = sile
     require_gold(project, pool, dev)
     name = fingerprint(project, pool, dev)
     if record.fingerprint == name and record.model and (project.folder / record.model).is_dir():
+        keep_learned(project, name, [*pool, *dev])
         return record
     rules = rules_source(project)
     joining = Joining(project, rules, dev) if rules else None
@@ -173,7 +175,8 @@ def train_round(project: Project, number: int, *, on_progress: OnProgress = sile
     details = {name: source.detail(prediction) for name, prediction in trained.dev_said.items()}
     project.store.save_predictions(source.dev_key, said, details=details)
     project.store.save_round(record)
-    project.store.set_fact(WHEEL_FACT, None)
+    keep_learned(project, name, [*pool, *dev])
+    forget_wheel(project)
     return record
 
 

@@ -85,7 +85,10 @@ def _seen(default: str, tried: Sequence[Tried]) -> str:
         best = _ranked(rung)[0]
         where = f"on {share:.0%} of the gold"
         if best is own:
-            return f"{default} is ahead of {len(rung) - 1} others {where}"
+            # As high is not ahead, on either side.
+            others = [one.recipe for one in rung if one is not own]
+            said = f"none of {len(others)} others is" if len(others) > 1 else f"{others[0]} is not"
+            return f"{said} ahead of {default} {where}"
         why = "too little to go by" if share < ENOUGH else "but was not tried on more"
         return f"{best.recipe} is ahead of {default} {where}, {why}"
     return f"{default} was tried alone"
