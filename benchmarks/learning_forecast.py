@@ -23,7 +23,7 @@ from training import LANGUAGES, read, scheme_of
 
 from annoloop.evaluation.forecast import Forecast, Point, forecast
 from annoloop.evaluation.scores import score
-from annoloop.steps.train_curve import SHUFFLES, SIZES, SMALLEST_SHARE, law_of, standard_error
+from annoloop.steps.evidence.train_curve import SHUFFLES, SIZES, SMALLEST_SHARE, law_of, standard_error
 from annoloop.training.predict import load_model, predict
 from annoloop.training.train import train
 from annoloop.types import DevGold, Gold, LabelScheme, PoolGold, Scores

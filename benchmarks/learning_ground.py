@@ -22,8 +22,8 @@ from training import LANGUAGES, read, scheme_of
 
 from annoloop.evaluation.learning_curves import Compared, Curve, Unit, compare
 from annoloop.hashing import input_hash
-from annoloop.steps.simulated_run import Choose, Plan
-from annoloop.steps.simulated_runs import Ground, run_all
+from annoloop.steps.simulation.run import Choose, Plan
+from annoloop.steps.simulation.runs import Ground, run_all
 from annoloop.types import Annotation, Example, Gold, Split
 
 CACHE = Path.home() / ".cache" / "annoloop-benchmarks" / "learning"

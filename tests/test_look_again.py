@@ -16,7 +16,7 @@ from annoloop.hashing import input_hash
 from annoloop.project import Project
 from annoloop.review.queue import sync
 from annoloop.steps.ask import answer_with
-from annoloop.steps.look_again import ProxyReader, look_again
+from annoloop.steps.evidence.look_again import ProxyReader, look_again
 from annoloop.types import Annotation, Example, Gold, LabelScheme, PoolGold, Span
 
 NER = LabelScheme("ner", ("BRAND", "SHOP"))

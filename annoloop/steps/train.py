@@ -16,9 +16,9 @@ from annoloop.errors import TrainingError
 from annoloop.evaluation.scores import score
 from annoloop.project import Project
 from annoloop.steps.evaluate import WHEEL_FACT
-from annoloop.steps.join_rules import Joining
-from annoloop.steps.llm import llm_source
+from annoloop.steps.llm.source import llm_source
 from annoloop.steps.progress import OnProgress, silent
+from annoloop.steps.rules.joining import Joining
 from annoloop.steps.sources import model_source, rules_source
 from annoloop.training.recipe import encoders_of, is_own, load_recipe, vector_recipes, wants_vectors
 from annoloop.training.sentence_vectors import installed_version

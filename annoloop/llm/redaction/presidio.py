@@ -12,7 +12,7 @@ from importlib.metadata import version
 from typing import Any
 
 from annoloop.errors import LLMError
-from annoloop.llm.redact_kinds import find_emails, find_urls
+from annoloop.llm.redaction.kinds import find_emails, find_urls
 
 _LEAST = 0.4
 """Score from which presidio is believed: below lie patterns that fit any number."""

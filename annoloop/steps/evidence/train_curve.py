@@ -16,7 +16,7 @@ from annoloop.evaluation.leaderboard import headline
 from annoloop.evaluation.scores import score
 from annoloop.project import Project
 from annoloop.steps.compare import compare
-from annoloop.steps.pace import pace, seconds_ahead
+from annoloop.steps.evidence.pace import pace, seconds_ahead
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.train import beside_gold, fingerprint, recipes_of, require_gold, rule_maker
 from annoloop.types import DevGold, Gold, LabelScheme, PoolGold, Scores
