@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from annoloop.evaluation.curve_laws import ERRORS, ODDS
+from annoloop.evaluation.curve_laws import ERRORS, ODDS, WITH_RULES
 from annoloop.evaluation.forecast import Point, advise, forecast
 
 SIZES = (40, 57, 80, 113, 160, 226, 320)
@@ -52,7 +52,7 @@ def logistic(value):
     return float(1 / (1 + np.exp(-value)))
 
 
-@pytest.mark.parametrize("law", [ERRORS, ODDS])
+@pytest.mark.parametrize("law", [ERRORS, ODDS, WITH_RULES])
 @pytest.mark.parametrize("score", [0.0, 1.0])
 def test_where_nothing_or_everything_is_right_there_is_a_forecast_still(law, score):
     found = forecast([Point(n, score) for n in SIZES], seed=0, law=law, samples=50)
@@ -67,7 +67,7 @@ def test_where_nothing_or_everything_is_right_there_is_a_forecast_still(law, sco
 @settings(max_examples=30)
 @given(
     st.lists(st.tuples(st.integers(1, 2000), st.floats(0, 1)), min_size=1, max_size=20),
-    st.sampled_from([ERRORS, ODDS]),
+    st.sampled_from([ERRORS, ODDS, WITH_RULES]),
     st.randoms(),
 )
 def test_any_points_give_sound_values_in_any_order(points, law, rng):

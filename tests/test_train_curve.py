@@ -7,7 +7,7 @@ from small_project import expert, feedback, settings, small_project, write_rows
 
 import annoloop.training.train as training
 from annoloop.errors import TrainingError
-from annoloop.evaluation.curve_laws import ERRORS, ODDS
+from annoloop.evaluation.curve_laws import ERRORS, ODDS, WITH_RULES
 from annoloop.hashing import input_hash
 from annoloop.project import Project
 from annoloop.steps.add import add
@@ -151,7 +151,8 @@ def test_the_law_of_a_curve_is_that_of_its_recipe_and_texts():
     running, names = [gold("Acme sells İ 👍", 4), gold("nobody", 0)], [gold("Acme Ltd", 8)]
     assert law_of(categories, "textcat_bow", running) is ERRORS
     assert law_of(spans, "ner", running) is law_of(spans, None, running) is law_of(spans, "ner", []) is ODDS
-    assert law_of(spans, "ner_rules", running) is law_of(spans, "ner", names) is ERRORS
+    assert law_of(spans, "ner", names) is ERRORS
+    assert law_of(spans, "ner_rules", running) is law_of(spans, "ner_rules:dropout=.2", names) is WITH_RULES
 
 
 def test_rounds_make_a_forecast_when_there_are_enough(tmp_path):
