@@ -64,10 +64,10 @@ texts from four data sets, were .23 to .36 whatever the first fifth showed; of n
 WITH_RULES = Law(odds=False, exponent=0.32, spread=0.12, shrinkage=0.7)
 """Errors fall faster where rules of the gold are a part of the model, and less alike.
 
-From a fifth of the gold to all of it the exponents of the recipe ner_rules, dev and test, were .27 and .40 on
-fashion_brands, .35 and .34 on maintenance_orders, .26 and .35 on Japanese running text, .53 and .38 on names
-of companies, .32 and .21 on those of people, .00 and .10 on tweets, of which it learns little; with the patterns
-of fashion_brands .23. The usual one is the median over these six sets.
+From a fifth of the gold to all of it the exponents of the recipe ner_rules, dev and test, were .27 and .40
+on fashion_brands, .35 and .34 on maintenance_orders, .26 and .35 on Japanese running text, .53 and .38 on
+names of companies, .32 and .21 on those of people, .00 and .10 on tweets, of which it learns little; with the
+patterns of fashion_brands .23. The usual one is the median over these six sets.
 """
 
 ODDS = Law(odds=True, exponent=0.7, spread=0.15, shrinkage=0.7)
