@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from annoloop.corpus.tokenizer import RULES
 from annoloop.errors import TrainingError
 from annoloop.evaluation.scores import score
 from annoloop.project import Project
@@ -40,7 +41,7 @@ _POOL_TEXTS = 20_000
 
 
 def fingerprint(project: Project, pool: PoolGold, dev: DevGold) -> str:
-    """16 hex digits that name all that shapes a model: gold, recipes, what these ask, rules, seed, spaCy."""
+    """16 hex digits that name all that shapes a model: gold, recipes, what these ask, rules, seed, tokens."""
     settings, named = project.settings.training, recipes_of(project)
     rules = rules_source(project)
     # An encoder that has been installed since adds a recipe to the defaults.
@@ -52,6 +53,7 @@ def fingerprint(project: Project, pool: PoolGold, dev: DevGold) -> str:
         "scheme": [project.scheme.kind, project.scheme.labels],
         "patterns": [rules.rules.version, project.settings.rules.join] if rules else "",
         "spacy": version("spacy"),
+        "tokens": RULES,
         **_asked(project, named or more),
     }
     encoded = json.dumps(shaped, sort_keys=True, ensure_ascii=True).encode()

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
 
+from annoloop.corpus.tokenizer import blank
 from annoloop.errors import LLMError
 from annoloop.llm.redaction.kinds import find_emails, find_urls
 
@@ -86,7 +87,7 @@ def _analyzer(lang: str, pipeline: str | None) -> Any:
 
         def load(self) -> None:
             """Take it."""
-            nlp = spacy.load(pipeline) if pipeline else spacy.blank(lang)
+            nlp = spacy.load(pipeline) if pipeline else blank(lang)
             self.nlp = {lang: nlp}
 
     engine = LocalEngine(models=[{"lang_code": lang, "model_name": pipeline or "blank"}])

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from annoloop.corpus.near_duplicates import group
+from annoloop.corpus.tokenizer import RULES
 from annoloop.errors import TrainingError
 from annoloop.evaluation.learning_curves import Curve, LearningPoint
 from annoloop.steps.progress import OnProgress, silent
@@ -140,6 +141,7 @@ def fingerprints(ground: Ground, plans: Sequence[Plan], choosers: Mapping[str, C
         lines,
         [ground.scheme.kind, ground.scheme.labels, ground.lang, ground.near_duplicate, ground.shares],
         [version(name) for name in ("annoloop", "spacy", "scikit-learn", "numpy")],
+        RULES,
         _digest_of(sorted(file for part in _SHAPING for file in _files(part))),
     ]
     common = _digest(json.dumps(shared, ensure_ascii=True).encode())
