@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from annoloop.steps.add import add as add
     from annoloop.steps.compare import compare as compare
     from annoloop.steps.evaluate import evaluate as evaluate
+    from annoloop.steps.evidence.report import report as report
+    from annoloop.steps.evidence.train_curve import train_curve as train_curve
     from annoloop.steps.export import export as export
     from annoloop.steps.predict import predict as predict
-    from annoloop.steps.report import report as report
     from annoloop.steps.similar import similar as similar
-    from annoloop.steps.simulate import simulate as simulate
+    from annoloop.steps.simulation.simulate import simulate as simulate
     from annoloop.steps.status import status as status
     from annoloop.steps.train import train as train
-    from annoloop.steps.train_curve import train_curve as train_curve
     from annoloop.types import Annotation as Annotation
     from annoloop.types import Example as Example
     from annoloop.types import LabelScheme as LabelScheme
@@ -44,12 +44,12 @@ _HOMES = {
     "evaluate": "annoloop.steps.evaluate",
     "export": "annoloop.steps.export",
     "predict": "annoloop.steps.predict",
-    "report": "annoloop.steps.report",
+    "report": "annoloop.steps.evidence.report",
     "similar": "annoloop.steps.similar",
-    "simulate": "annoloop.steps.simulate",
+    "simulate": "annoloop.steps.simulation.simulate",
     "status": "annoloop.steps.status",
     "train": "annoloop.steps.train",
-    "train_curve": "annoloop.steps.train_curve",
+    "train_curve": "annoloop.steps.evidence.train_curve",
     "Annotation": "annoloop.types",
     "Example": "annoloop.types",
     "LabelScheme": "annoloop.types",

@@ -12,14 +12,14 @@ from annoloop.project import Project
 from annoloop.steps.add import FROZEN_FACT
 from annoloop.steps.ask import BLIND_ROUND, answer_with, ask_blind, open_round, require_texts, waiting
 from annoloop.steps.evaluate import Evaluation, evaluate
+from annoloop.steps.evidence.looks import gate_plan
+from annoloop.steps.evidence.stop_set import agreements, compare_with_last, settled
 from annoloop.steps.export import Exported, export
-from annoloop.steps.export_rules import export_rules
-from annoloop.steps.llm import llm_source, pin_few_shot, why_no_llm
-from annoloop.steps.looks import gate_plan
+from annoloop.steps.llm.source import llm_source, pin_few_shot, why_no_llm
 from annoloop.steps.one_label import training_notes
 from annoloop.steps.progress import OnProgress, silent
+from annoloop.steps.rules.export import export_rules
 from annoloop.steps.sources import rules_source
-from annoloop.steps.stop_set import agreements, compare_with_last, settled
 from annoloop.steps.suggest import best_source, judge_rules
 from annoloop.steps.train import train_round
 from annoloop.types import Round, Scores

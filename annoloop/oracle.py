@@ -116,12 +116,11 @@ def read_gold(
     Raises:
         FormatError: a line cannot be read.
     """
-    import spacy
-
     from annoloop.corpus.read import BadRow, read_rows
     from annoloop.corpus.spacy_io import off_token_borders
+    from annoloop.corpus.tokenizer import blank
 
-    nlp = spacy.blank(lang)
+    nlp = blank(lang)
     first: dict[str, tuple[int, Annotation]] = {}
     text_column, label_column = columns
     rows = read_rows(

@@ -28,7 +28,7 @@ from review_ground import table
 from annoloop.corpus.tokens import TOKEN
 from annoloop.evaluation.label_errors import Suspect, category_suspects, span_suspects
 from annoloop.hashing import input_hash
-from annoloop.steps.look_again import ProxyReader
+from annoloop.steps.evidence.look_again import ProxyReader
 from annoloop.types import Annotation, Example, Gold, LabelScheme, PoolGold, Span
 
 SHARE, SPAN_SHARE, TOP, SEEDS = 0.05, 0.1, 50, 5

@@ -39,8 +39,8 @@ import learning_peers as theirs
 from learning_ground import against_best_peer, open_set, published, shown, simulated
 
 from annoloop.evaluation.learning_curves import compare
-from annoloop.steps.simulated_run import Choose
-from annoloop.steps.simulated_runs import Ground
+from annoloop.steps.simulation.run import Choose
+from annoloop.steps.simulation.runs import Ground
 
 OURS = "annoloop"
 PEERS: dict[str, Choose] = {

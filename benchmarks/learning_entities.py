@@ -36,8 +36,8 @@ import numpy as np
 from learning_ground import published, shown, simulated
 
 from annoloop.evaluation.learning_curves import UNITS, Curve, LearningPoint, compare
-from annoloop.steps.simulated_models import Pipeline
-from annoloop.steps.simulated_run import Choose, Standing, by_strategy
+from annoloop.steps.simulation.models import Pipeline
+from annoloop.steps.simulation.run import Choose, Standing, by_strategy
 
 SETS = {"fashion_brands": (2_000, 6), "maintenance_orders": (350, 6)}
 """Tokens a round, rounds."""

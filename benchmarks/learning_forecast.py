@@ -1,9 +1,10 @@
 """The final score forecast from the first fifth of the labels. Takes about an hour on 2 cores.
 
 A fifth of the training texts, drawn anew for each seed, gives the points of `annoloop train-curve`: seven
-shuffled parts of it, each size twice. They forecast the score of the same recipe with all training texts. Dev
-chooses when to stop, and both are scored on dev and on test: on dev as `train-curve` does, on test to see
-what is left without dev's own noise.
+shuffled parts of it, each size twice. They forecast the score of the same recipe with all training texts: the
+linear one for categories, for entities the default, with rules of the gold and no patterns. Both are scored
+on dev and on test: on dev as `train-curve` does, on test to see what is left without dev's own noise. Scores
+are kept as they come and not measured again, as long as annoloop's code is the same.
 
 projects/*/assets are always taken; further folders with train.jsonl, dev.jsonl and test.jsonl from
 `datasets` beside the checkout, or from where ANNOLOOP_DATASETS says. What is missing is said. Then the sets
@@ -19,14 +20,19 @@ import tempfile
 from pathlib import Path
 
 from entity_sets import SOURCES, folder_of
+from learning_ground import KeptScores
 from training import LANGUAGES, read, scheme_of
 
 from annoloop.evaluation.forecast import Forecast, Point, forecast
 from annoloop.evaluation.scores import score
-from annoloop.steps.train_curve import SHUFFLES, SIZES, SMALLEST_SHARE, law_of, standard_error
+from annoloop.rules.of_gold import RuleMaker
+from annoloop.steps.evidence.train_curve import SHUFFLES, SIZES, SMALLEST_SHARE, law_of, standard_error
 from annoloop.training.predict import load_model, predict
 from annoloop.training.train import train
 from annoloop.types import DevGold, Gold, LabelScheme, PoolGold, Scores
+
+Judged = tuple[float, float | None]
+"""A score and its standard error."""
 
 ROOT = Path(__file__).parents[1]
 NAMES = ("docs_issues", "customer_feedback_de", "fashion_brands", "maintenance_orders", *SOURCES)
@@ -76,7 +82,10 @@ class _Set:
             gold for gold in pool if gold.example.input_hash not in {d.example.input_hash for d in dev}
         ]
         self.judges = {"dev": dev, "test": tuple(g for g in test if g.example.input_hash not in known)}
-        self.recipe = "ner" if scheme.has_spans else "textcat_linear"
+        self.lang = SOURCES[name].lang if name in SOURCES else LANGUAGES.get(name, "en")
+        self.rules = RuleMaker(scheme, self.lang) if scheme.has_spans else None
+        self.recipe = "ner_rules" if scheme.has_spans else "textcat_linear"
+        self.kept = KeptScores(name, self.recipe)
 
     def rows(self, seeds: range) -> list[dict]:
         final = self._scores(self.pool, 0)
@@ -88,7 +97,7 @@ class _Set:
             rows += made
         return rows
 
-    def _forecasts(self, seed: int, final: dict[str, Scores]) -> list[dict]:
+    def _forecasts(self, seed: int, final: dict[str, Judged]) -> list[dict]:
         rng = random.Random(f"forecast:{seed}")
         first = rng.sample(self.pool, round(FIRST * len(self.pool)))
         points: dict[str, list[Point]] = {"dev": [], "test": []}
@@ -100,14 +109,14 @@ class _Set:
                 if place == 0 and shuffle:
                     continue
                 size = round(len(first) * step**place)
-                for on, value in self._scores(order[:size], seed).items():
-                    points[on].append(Point(size, value.score or 0.0))
-                    errors.setdefault(on, standard_error(value))
+                for on, (value, error) in self._scores(order[:size], seed).items():
+                    points[on].append(Point(size, value))
+                    errors.setdefault(on, error)
         law = law_of(self.scheme, self.recipe, first)
         told = {
             on: forecast(found, seed=seed, law=law, standard_error=errors[on]) for on, found in points.items()
         }
-        return [self._row(seed, on, told[on], points[on], final[on].score or 0.0) for on in points]
+        return [self._row(seed, on, told[on], points[on], final[on][0]) for on in points]
 
     def _row(
         self, seed: int, on: str, found: Forecast | None, points: list[Point], final: float
@@ -126,20 +135,27 @@ class _Set:
             "covered": "yes" if told.low <= final <= told.high else "no",
         }
 
-    def _scores(self, part: list[Gold], seed: int) -> dict[str, Scores]:
-        language = SOURCES[self.name].lang if self.name in SOURCES else LANGUAGES.get(self.name, "en")
+    def _scores(self, part: list[Gold], seed: int) -> dict[str, Judged]:
+        """Score and its standard error on dev and on test of a model of these texts."""
+        texts = [gold.example.input_hash for gold in part]
+        return self.kept.of([seed, *texts], lambda: self._judged(part, seed))
+
+    def _judged(self, part: list[Gold], seed: int) -> dict[str, Judged]:
         with tempfile.TemporaryDirectory() as folder:
             made = train(
                 PoolGold(tuple(part)),
                 self.dev,
                 scheme=self.scheme,
-                lang=language,
+                lang=self.lang,
                 seed=seed,
                 out=Path(folder) / "model",
                 recipes=[self.recipe],
+                rules=self.rules,
             )
             pipeline = load_model(made.path)
-            return {on: self._score(pipeline, judge) for on, judge in self.judges.items()}
+            scores = {on: self._score(pipeline, judge) for on, judge in self.judges.items()}
+        print(f"{self.name}, seed {seed}, {len(part)} texts", file=sys.stderr, flush=True)
+        return {on: (found.score or 0.0, standard_error(found)) for on, found in scores.items()}
 
     def _score(self, pipeline: object, judge: tuple[Gold, ...]) -> Scores:
         said = predict(pipeline, (gold.example.text for gold in judge), scheme=self.scheme)

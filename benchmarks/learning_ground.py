@@ -9,10 +9,12 @@ simulate.
 from __future__ import annotations
 
 import csv
+import hashlib
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,10 +22,11 @@ from typing import Any
 import numpy as np
 from training import LANGUAGES, read, scheme_of
 
+import annoloop
 from annoloop.evaluation.learning_curves import Compared, Curve, Unit, compare
 from annoloop.hashing import input_hash
-from annoloop.steps.simulated_run import Choose, Plan
-from annoloop.steps.simulated_runs import Ground, run_all
+from annoloop.steps.simulation.run import Choose, Plan
+from annoloop.steps.simulation.runs import Ground, run_all
 from annoloop.types import Annotation, Example, Gold, Split
 
 CACHE = Path.home() / ".cache" / "annoloop-benchmarks" / "learning"
@@ -128,6 +131,27 @@ def simulated(
     told = partial(_told, name)
     curves = run_all(ground, every, CACHE / "runs", choosers=choosers, workers=workers, on_progress=told)
     return {way: {plan.seed: curves[plan] for plan in found} for way, found in plans.items()}
+
+
+class KeptScores:
+    """What trained models scored, kept on the disk as it comes; another version of annoloop begins anew."""
+
+    def __init__(self, name: str, recipe: str) -> None:
+        code = sorted(Path(annoloop.__file__).parent.rglob("*.py"))
+        version = hashlib.sha256(b"".join(file.read_bytes() for file in code)).hexdigest()[:8]
+        self._file = CACHE / "scores" / f"{name}-{recipe}-{version}.jsonl"
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        lines = self._file.read_text(encoding="utf8").splitlines() if self._file.exists() else []
+        self._kept: dict[str, Any] = dict(json.loads(line) for line in lines if line.endswith("]"))
+
+    def of(self, shaped_by: Sequence[object], made: Callable[[], Any]) -> Any:
+        """What is kept under these values; where nothing is, what `made` returns, which is kept then."""
+        key = hashlib.sha256(json.dumps(shaped_by).encode()).hexdigest()[:16]
+        if key not in self._kept:
+            self._kept[key] = made()
+            with self._file.open("a", encoding="utf8") as lines:
+                lines.write("\n" + json.dumps([key, self._kept[key]]))
+        return self._kept[key]
 
 
 def _told(name: str, what: str, done: int, total: int) -> None:

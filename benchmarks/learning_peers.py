@@ -16,7 +16,7 @@ import numpy as np
 from learning_ground import peers
 
 from annoloop.selection.vectors import load_encoder
-from annoloop.steps.simulated_run import Standing, by_strategy
+from annoloop.steps.simulation.run import Standing, by_strategy
 
 
 def by_lot_first(standing: Standing) -> list[int] | None:

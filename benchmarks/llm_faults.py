@@ -17,8 +17,8 @@ from llm_ground import PROJECTS, fake_server, make_project
 from review_ground import Rows
 
 from annoloop.project import Project
-from annoloop.steps.llm import llm_source
-from annoloop.steps.llm_run import failures
+from annoloop.steps.llm.run import failures
+from annoloop.steps.llm.source import llm_source
 
 sys.path.insert(0, str(PROJECTS.parent / "tests"))
 from fake_llm import FAULTS, PAID, digest

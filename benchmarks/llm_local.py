@@ -13,8 +13,8 @@ from annoloop.evaluation.scores import score
 from annoloop.llm.local import local_model_status
 from annoloop.project import Project
 from annoloop.steps.add import add
-from annoloop.steps.llm import llm_source
-from annoloop.steps.llm_run import annotate_texts
+from annoloop.steps.llm.run import annotate_texts
+from annoloop.steps.llm.source import llm_source
 
 WAYS = (
     ("fashion_brands", "JSON schema", ""),

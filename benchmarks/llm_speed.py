@@ -18,8 +18,8 @@ from review_ground import Rows
 
 from annoloop.llm.answers import Prompt
 from annoloop.project import Project
-from annoloop.steps.llm import llm_source
-from annoloop.steps.llm_run import annotate_texts
+from annoloop.steps.llm.run import annotate_texts
+from annoloop.steps.llm.source import llm_source
 
 RUNS = 3
 

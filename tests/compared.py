@@ -8,7 +8,7 @@ from small_project import expert, feedback, small_project, write_rows
 
 from annoloop.project import Project
 from annoloop.steps.ask import answer_with, ask_blind
-from annoloop.steps.llm import import_llm_answers
+from annoloop.steps.llm.source import import_llm_answers
 from annoloop.steps.sources import ModelSource
 from annoloop.types import Annotation, Round
 

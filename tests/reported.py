@@ -10,9 +10,9 @@ from annoloop.project import Project
 from annoloop.steps.ask import answer_with, ask_blind
 from annoloop.steps.compare import ask_missing
 from annoloop.steps.evaluate import evaluate
-from annoloop.steps.llm import import_llm_answers
+from annoloop.steps.evidence.train_curve import train_curve
+from annoloop.steps.llm.source import import_llm_answers
 from annoloop.steps.train import train_round
-from annoloop.steps.train_curve import train_curve
 from annoloop.types import Annotation, Answer, Round
 
 RULES = '{"label": "Aufzug", "pattern": [{"LOWER": {"REGEX": "aufzug|aufzüge"}}]}\n'

@@ -104,7 +104,7 @@ ANNOTATIONS = {
 
 @pytest.mark.parametrize("kind", SCHEMES)
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_figures_stay_in_their_range_and_do_not_depend_on_who_comes_first(kind, data):
     texts = data.draw(
         st.lists(st.dictionaries(st.sampled_from("xyz"), ANNOTATIONS[kind], max_size=3), max_size=5)
@@ -127,7 +127,7 @@ def test_figures_stay_in_their_range_and_do_not_depend_on_who_comes_first(kind, 
 
 @pytest.mark.parametrize("kind", SCHEMES)
 @given(data=st.data())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_who_says_the_same_agrees_fully(kind, data):
     said = data.draw(st.lists(ANNOTATIONS[kind], min_size=1, max_size=5))
     texts = [Opinions(TEXT, {"x": one, "y": one, "z": one}) for one in said]

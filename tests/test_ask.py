@@ -17,7 +17,7 @@ from annoloop.project import Project
 from annoloop.selection.costs import token_counts
 from annoloop.steps import ask
 from annoloop.steps.ask import BLIND_ROUND, answer_with, ask_blind, open_round
-from annoloop.steps.llm import llm_source
+from annoloop.steps.llm.source import llm_source
 from annoloop.steps.signals import Signals
 from annoloop.steps.sources import latest_model
 from annoloop.types import Answer, Round

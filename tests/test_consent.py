@@ -13,9 +13,9 @@ from annoloop.errors import LLMError
 from annoloop.llm import endpoint
 from annoloop.review import work
 from annoloop.review.pages.told import told
-from annoloop.steps.audit import AuditFile
-from annoloop.steps.consent import give, needed
-from annoloop.steps.llm import llm_source
+from annoloop.steps.llm.audit import AuditFile
+from annoloop.steps.llm.consent import give, needed
+from annoloop.steps.llm.source import llm_source
 from annoloop.steps.sources import ask_source
 
 TEXTS = [f"Der Aufzug {number} ist kaputt, sagt anna{number}@example.org" for number in range(6)]
@@ -101,7 +101,7 @@ def test_a_model_of_others_needs_the_word_too(make, reach):
     project = make()
     config = {"model": {"@llm_models": "spacy.GPT-4.v3", "name": "x"}}
     assert needed(project, config).address == "spacy.GPT-4.v3"
-    from annoloop.steps.llm import source_of
+    from annoloop.steps.llm.source import source_of
 
     with pytest.raises(LLMError, match=r"spacy\.GPT-4\.v3, a public address"):
         list(source_of(project, config, purpose="compare").predict(project.store.examples()))

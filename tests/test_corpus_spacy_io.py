@@ -47,7 +47,7 @@ def aligned(draw: st.DrawFn, overlapping: bool) -> tuple[str, Annotation]:
     return text, Annotation(spans=tuple(spans))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(aligned(overlapping=False))
 def test_ner_round_trip(case: tuple[str, Annotation]) -> None:
     text, annotation = case
@@ -57,14 +57,14 @@ def test_ner_round_trip(case: tuple[str, Annotation]) -> None:
     assert all(token.ent_iob_ in "BIO" and token.ent_iob_ for token in doc)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(aligned(overlapping=True))
 def test_spancat_round_trip(case: tuple[str, Annotation]) -> None:
     text, annotation = case
     assert from_doc(to_doc(NLP, text, annotation, SPANCAT), SPANCAT) == annotation
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(texts, st.integers(-2, 70), st.integers(-2, 70))
 def test_a_span_anywhere_is_exact_or_reported_and_never_moved(text: str, start: int, end: int) -> None:
     annotation = Annotation(spans=(Span(start, end, "A"),))
@@ -121,7 +121,7 @@ def gold(text: str, annotation: Annotation, **settings: object) -> Gold:
     return Gold(Example(str(hash(text)), text, {"n": 1}), annotation, **settings)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(aligned(overlapping=False), min_size=1, max_size=5))
 def test_jsonl_round_trip(
     tmp_path_factory: pytest.TempPathFactory, cases: list[tuple[str, Annotation]]

@@ -150,7 +150,7 @@ def test_impossible_shares_are_refused(shares: dict[str, float]) -> None:
         assign_splits(named("a"), (), threshold=0.8, **shares)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.text(min_size=1, max_size=60), unique=True, max_size=30), st.integers(0, 30))
 def test_every_new_text_gets_a_split_and_no_old_one_moves(texts: list[str], cut: int) -> None:
     old, new = named(*texts[:cut]), named(*texts[cut:])

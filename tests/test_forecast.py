@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from annoloop.evaluation.curve_laws import ERRORS, ODDS
+from annoloop.evaluation.curve_laws import ERRORS, ODDS, WITH_RULES
 from annoloop.evaluation.forecast import Point, advise, forecast
 
 SIZES = (40, 57, 80, 113, 160, 226, 320)
@@ -21,7 +21,7 @@ def curve(a, b, c, sizes=SIZES, spread=0.0, seed=0):
     return [Point(n, float(np.clip(v, 0, 1))) for n, v in zip(sizes, values, strict=True)]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.floats(0.5, 0.99), st.floats(0.5, 3), st.floats(0.25, 1.2))
 def test_an_exact_law_is_continued(a, b, c):
     assume(a - b * SIZES[0] ** -c > 0)
@@ -32,7 +32,7 @@ def test_an_exact_law_is_continued(a, b, c):
         assert told.low <= told.value <= told.high
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.floats(-1.5, 1.5), st.floats(-0.2, 0.2))
 def test_a_curve_of_spans_is_continued_by_its_odds(level, more):
     """Odds of any start that rise as usual, or nearly."""
@@ -52,7 +52,7 @@ def logistic(value):
     return float(1 / (1 + np.exp(-value)))
 
 
-@pytest.mark.parametrize("law", [ERRORS, ODDS])
+@pytest.mark.parametrize("law", [ERRORS, ODDS, WITH_RULES])
 @pytest.mark.parametrize("score", [0.0, 1.0])
 def test_where_nothing_or_everything_is_right_there_is_a_forecast_still(law, score):
     found = forecast([Point(n, score) for n in SIZES], seed=0, law=law, samples=50)
@@ -64,10 +64,10 @@ def test_where_nothing_or_everything_is_right_there_is_a_forecast_still(law, sco
         assert (reach.outlook == "reached") == (target <= found.at(SIZES[-1]).value + 1e-9)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     st.lists(st.tuples(st.integers(1, 2000), st.floats(0, 1)), min_size=1, max_size=20),
-    st.sampled_from([ERRORS, ODDS]),
+    st.sampled_from([ERRORS, ODDS, WITH_RULES]),
     st.randoms(),
 )
 def test_any_points_give_sound_values_in_any_order(points, law, rng):

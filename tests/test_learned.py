@@ -9,7 +9,7 @@ from small_project import feedback, small_project, write_rows
 from annoloop.project import Project
 from annoloop.steps.add import add
 from annoloop.steps.evaluate import evaluate
-from annoloop.steps.llm import import_llm_answers
+from annoloop.steps.llm.source import import_llm_answers
 from annoloop.steps.train import train
 
 ROWS = feedback(240)

@@ -68,7 +68,7 @@ def test_only_a_label_that_is_too_low_is_moved() -> None:
     assert ((scores + found).argmax(axis=1) == named).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 40), st.integers(1, 5), st.integers(0, 1000))
 def test_offsets_never_lower_what_they_are_tuned_for(count: int, labels: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -17,9 +17,9 @@ from annoloop.evaluation.scores import count
 from annoloop.project import Project
 from annoloop.steps.ask import answer_with, ask_blind
 from annoloop.steps.evaluate import evaluate
-from annoloop.steps.llm import import_llm_answers, llm_config, llm_source
-from annoloop.steps.llm_baseline import adopt, baseline_notes, baseline_of_record
-from annoloop.steps.llm_compare import OWN, ask_pool, compare_variants, read_variants
+from annoloop.steps.llm.baseline import adopt, baseline_notes, baseline_of_record
+from annoloop.steps.llm.compare import OWN, ask_pool, compare_variants, read_variants
+from annoloop.steps.llm.source import import_llm_answers, llm_config, llm_source
 
 ROWS = feedback(90)
 TRUTH = {row["text"]: row["label"] for row in ROWS}

@@ -15,7 +15,7 @@ from annoloop.llm.prepare import prepare
 from annoloop.project import Project
 from annoloop.settings.load import load_settings
 from annoloop.steps.add import add
-from annoloop.steps.llm import llm_config, llm_source
+from annoloop.steps.llm.source import llm_config, llm_source
 from annoloop.types import Annotation, Example, Span
 
 NER_V3 = """

@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 from fake_llm import FakeLLM, Reply
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from annoloop.errors import BlindnessError
@@ -15,7 +15,7 @@ from annoloop.llm.answers import LLMResult, MemoryCache
 from annoloop.llm.pieces import Piece, joined, joined_labels, pieces
 from annoloop.llm.prepare import prepare
 from annoloop.llm.questions import Shot
-from annoloop.llm.redact import Redactor
+from annoloop.llm.redaction.redactor import Redactor
 from annoloop.types import Annotation, Example, LabelScheme, Span
 
 NER = LabelScheme("ner", ("ORG", "GPE"))
@@ -58,7 +58,6 @@ def cuts_a_grapheme(text, at):
     )
 
 
-@settings(deadline=None)
 @example("a" * 50, 7, "en")
 @example(" " * 50, 7, "en")
 @example("e" + "\u0301" * 60, 9, "en")
@@ -109,7 +108,6 @@ def said(text, *spans, status="ok", **more):
     return LLMResult(input_hash=text, status=status, annotation=annotation, **more)
 
 
-@settings(deadline=None)
 @given(TEXTS.filter(bool), st.integers(3, 30), st.data())
 def test_spans_of_pieces_stand_at_their_place_in_the_text(text, longest, data):
     cut = pieces(text, longest=longest)

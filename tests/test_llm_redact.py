@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from annoloop.errors import LLMError
 from annoloop.hashing import input_hash
 from annoloop.llm.annotate import annotate
-from annoloop.llm.redact import KINDS, Redactor, read_names
-from annoloop.llm.redact_patterns import PatternFinder
+from annoloop.llm.redaction.patterns import PatternFinder
+from annoloop.llm.redaction.redactor import KINDS, Redactor, read_names
 from annoloop.types import Annotation, Example, LabelScheme, Span
 
 OWN_KINDS = tuple(kind for kind in KINDS if kind != "presidio")
@@ -288,7 +288,7 @@ def look(event, args):
     if event.startswith("socket.") and event != "socket.__new__":
         raise SystemExit(f"{{event}} {{args[1:]}}")
 sys.addaudithook(look)
-from annoloop.llm.redact import Redactor
+from annoloop.llm.redaction.redactor import Redactor
 redactor = Redactor(["presidio"], lang={lang!r})
 text = "\\u0130 4111 1111 1111 1111, anna@example.org"
 masked = redactor.mask(text)

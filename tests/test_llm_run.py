@@ -17,9 +17,9 @@ from small_project import LABELS, feedback, small_project, write_rows
 from annoloop.cli import main
 from annoloop.hashing import input_hash
 from annoloop.project import Project
-from annoloop.steps.llm import llm_source
-from annoloop.steps.llm_run import annotate_texts, failures
-from annoloop.steps.spending import remembered
+from annoloop.steps.llm.run import annotate_texts, failures
+from annoloop.steps.llm.source import llm_source
+from annoloop.steps.llm.spending import remembered
 
 ROWS = feedback(60)
 GOOD = '{"label": "Aufzug"}'
@@ -284,7 +284,7 @@ def test_what_a_server_took_a_month_ago_is_found_out_anew(tmp_path, server, monk
     (name,) = (one for one in project.store.fact("llm.dialects") if server.base_url in one)
     assert project.store.fact("llm.dialects")[name]["state"]["form"] == "text"
     later = time.time() + 40 * 86_400
-    monkeypatch.setattr("annoloop.steps.spending.time.time", lambda: later)
+    monkeypatch.setattr("annoloop.steps.llm.spending.time.time", lambda: later)
     monkeypatch.setattr("annoloop.llm.dialect._known", {})
     monkeypatch.setattr("annoloop.llm.dialect._recalled", {})
     before = len(server.history)

@@ -10,7 +10,7 @@ from small_project import feedback, small_project, write_rows
 
 from annoloop.errors import BlindnessError
 from annoloop.project import Project
-from annoloop.steps.llm import llm_config, llm_source, shown_examples, source_of
+from annoloop.steps.llm.source import llm_config, llm_source, shown_examples, source_of
 from annoloop.steps.sources import ask_source
 
 CFG = """[project]

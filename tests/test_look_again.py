@@ -17,7 +17,7 @@ from annoloop.project import Project
 from annoloop.review.queue import sync
 from annoloop.steps.add import add
 from annoloop.steps.ask import answer_with
-from annoloop.steps.look_again import ProxyReader, look_again
+from annoloop.steps.evidence.look_again import ProxyReader, look_again
 from annoloop.steps.status import status
 from annoloop.types import Annotation, Example, Gold, LabelScheme, PoolGold, Span
 

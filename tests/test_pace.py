@@ -19,8 +19,8 @@ from annoloop.hashing import input_hash
 from annoloop.project import Project
 from annoloop.steps.ask import answer_with, ask_blind
 from annoloop.steps.evaluate import evaluate
-from annoloop.steps.gold_counts import gold_counts
-from annoloop.steps.pace import FEW_ANSWERS, MEASURED, Cost, annotator_speed, pace, seconds_ahead
+from annoloop.steps.evidence.gold_counts import gold_counts
+from annoloop.steps.evidence.pace import FEW_ANSWERS, MEASURED, Cost, annotator_speed, pace, seconds_ahead
 from annoloop.types import Annotation, Answer, Example, LLMCall, Round, Scores, Span, Suggestion
 
 TODAY = date(2026, 3, 10)
@@ -169,7 +169,7 @@ def test_the_goal_counts_the_blind_held_out_texts_that_a_verdict_needs(project):
         max_size=4,
     )
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_label_counts_kept_up_to_date_are_those_counted_anew(batches):
     with tempfile.TemporaryDirectory() as folder:
         project = Project.create(Path(folder) / "p", kind="ner", labels=["SHOP", "BRAND"])

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from annoloop.cli.app import app
 from annoloop.hashing import input_hash
 from annoloop.project import Project
-from annoloop.steps.llm import import_llm_answers
-from annoloop.steps.people_agreement import USEFUL, people_agreement
+from annoloop.steps.evidence.people_agreement import USEFUL, people_agreement
+from annoloop.steps.llm.source import import_llm_answers
 from annoloop.types import Annotation, Answer, Example, Span
 
 seqs = count(1)

@@ -19,7 +19,7 @@ from annoloop.evaluation.leaderboard import render
 from annoloop.project import Project
 from annoloop.steps import train as steps
 from annoloop.steps.evaluate import evaluate
-from annoloop.steps.report import report
+from annoloop.steps.evidence.report import report
 from annoloop.training import recipe as recipes
 from annoloop.training import search as searching
 from annoloop.training.recipe import default_recipes, load_recipe

@@ -17,7 +17,7 @@ from annoloop.evaluation.report_charts import CurveChart, CurvePoint, Level, cur
 from annoloop.steps.ask import answer_with, ask_blind
 from annoloop.steps.compare import ask_missing
 from annoloop.steps.evaluate import evaluate
-from annoloop.steps.report import report
+from annoloop.steps.evidence.report import report
 from annoloop.types import Annotation, Span
 
 EVIL = '</blockquote></title><script>alert(1)</script><img src=x onerror=alert(1)> & "quoted" \''

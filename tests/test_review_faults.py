@@ -296,12 +296,12 @@ class Desks(RuleBasedStateMachine):
 
 
 TestDesks = Desks.TestCase
-TestDesks.settings = settings(max_examples=10, stateful_step_count=30, deadline=None)
+TestDesks.settings = settings(max_examples=10, stateful_step_count=30)
 
 
 @pytest.mark.slow
 class TestManyDesks(Desks.TestCase):  # type: ignore[misc,name-defined]
-    settings = settings(max_examples=200, stateful_step_count=60, deadline=None)
+    settings = settings(max_examples=200, stateful_step_count=60)
 
 
 @pytest.fixture

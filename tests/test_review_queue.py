@@ -200,7 +200,7 @@ def texts_with_spans(draw):
     return text, [Span(min(p), max(p), "X") for p in pairs if p[0] != p[1]]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(texts_with_spans(), st.sampled_from(["en", "de", "zh", "ja"]))
 def test_pieces_are_the_text_with_exact_offsets_and_every_span_edge(case, lang) -> None:
     text, spans = case

@@ -12,8 +12,15 @@ from annoloop.project import Project
 from annoloop.rules.matcher import Rules, read_pattern
 from annoloop.rules.workbench import report, wilson
 from annoloop.steps.add import add
-from annoloop.steps.patterns import add_pattern, off_file, pattern_lines, switch_off, switch_on, switched_off
-from annoloop.steps.rule_report import report_rules, rules_verdict, try_pattern
+from annoloop.steps.rules.patterns import (
+    add_pattern,
+    off_file,
+    pattern_lines,
+    switch_off,
+    switch_on,
+    switched_off,
+)
+from annoloop.steps.rules.report import report_rules, rules_verdict, try_pattern
 from annoloop.types import Annotation, Example, Gold, LabelScheme, Span
 from tests.small_project import ASSETS, PATTERNS, feedback, settings, write_rows
 

@@ -12,9 +12,9 @@ from fake_llm import FakeLLM
 from annoloop.errors import FormatError
 from annoloop.project import Project
 from annoloop.steps.add import add
-from annoloop.steps.llm import llm_source
-from annoloop.steps.patterns import add_pattern, pattern_lines, switch_off
-from annoloop.steps.rule_suggest import accept, accept_above, proposals, reject, suggest_rules
+from annoloop.steps.llm.source import llm_source
+from annoloop.steps.rules.patterns import add_pattern, pattern_lines, switch_off
+from annoloop.steps.rules.suggest import accept, accept_above, proposals, reject, suggest_rules
 from annoloop.store.pattern_choices import PatternProposal, line_hash
 from annoloop.types import Annotation
 from tests.small_project import feedback, settings, write_rows

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import spacy
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from annoloop.errors import FormatError
@@ -183,7 +183,6 @@ def some_rules(draw):
     return Rules(patterns, scheme=LabelScheme(kind, LABELS[kind]), lang="xx")
 
 
-@settings(deadline=None)
 @given(some_rules(), st.lists(WORDS, max_size=12).map("".join))
 def test_what_is_explained_is_what_is_predicted(made, text):
     [said] = made.predict([text])

@@ -134,7 +134,7 @@ def test_spellings_of_anything_are_phrases(words):
         max_size=8,
     )
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_whatever_is_labelled_only_valid_lines_are_proposed(rows):
     items = {}
     for text, start, length in rows:

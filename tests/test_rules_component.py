@@ -72,7 +72,6 @@ def some_rules(draw, kinds=KINDS):
     return Rules(patterns, scheme=LabelScheme(kind, LABELS), lang="xx")
 
 
-@settings(deadline=None)
 @given(some_rules(), st.lists(TEXTS, max_size=3))
 def test_alone_it_says_what_the_rules_say(made, texts):
     said = [from_doc(doc, made.scheme) for doc in rules_pipeline(made).pipe(texts)]
@@ -82,7 +81,6 @@ def test_alone_it_says_what_the_rules_say(made, texts):
         assert made.annotation(made.explain(text)) == annotation
 
 
-@settings(deadline=None)
 @given(some_rules(), TEXTS)
 def test_rows_that_do_not_tell_their_phrases_match_the_same(made, text):
     nlp = spacy.blank("xx")
@@ -100,7 +98,7 @@ def folder(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("rules")
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(some_rules(), TEXTS)
 def test_saved_and_loaded_it_says_the_same(folder, made, text):
     nlp = rules_pipeline(made)
@@ -124,7 +122,6 @@ def set_on(doc: Doc, annotation: Annotation, scheme: LabelScheme) -> None:
             doc.cats = dict.fromkeys(scheme.labels, 0.0)
 
 
-@settings(deadline=None)
 @given(some_rules(), some_rules(), TEXTS, st.sampled_from(HOWS))
 def test_beside_a_model_it_says_what_join_says(made, other, text, how):
     model = Rules(other.patterns, scheme=made.scheme, lang="xx")

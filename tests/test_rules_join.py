@@ -17,8 +17,8 @@ from annoloop.rules.joining import HOWS, join
 from annoloop.steps.add import add
 from annoloop.steps.ask import BLIND_ROUND, answer_with, ask_blind, open_round
 from annoloop.steps.export import export
-from annoloop.steps.export_rules import export_rules
-from annoloop.steps.join_rules import best_join
+from annoloop.steps.rules.export import export_rules
+from annoloop.steps.rules.joining import best_join
 from annoloop.steps.sources import ask_source, model_source, rules_source
 from annoloop.steps.suggest import score_on_dev
 from annoloop.steps.train import fingerprint, train_round

@@ -85,7 +85,7 @@ def test_of_a_text_only_rules_are_heard_that_others_speak_for():
     assert sum(known) > len(known) * 0.5
 
 
-@settings(deadline=None, max_examples=4)
+@settings(max_examples=4)
 @given(st.permutations(some_gold()[::4]), st.integers(0, 18))
 def test_the_order_of_the_gold_changes_nothing_and_offsets_fit(items, size):
     part = items[:size]

@@ -107,7 +107,7 @@ def ways(pattern: str, text: str) -> int:
     return steps
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(EXPRESSIONS)
 def test_what_is_proven_never_explodes(pattern):
     found = examine(pattern)

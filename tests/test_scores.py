@@ -7,7 +7,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from annoloop.evaluation.leaderboard import headline, megabytes, ordered, render, throughput, to_json
@@ -40,7 +40,6 @@ def spans(*triples):
     return Annotation(spans=tuple(Span(*t) for t in triples))
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc")), min_size=1, max_size=40))
 def test_single_choice_is_sklearns_accuracy_and_macro_f(pairs):
     from sklearn.metrics import accuracy_score, f1_score

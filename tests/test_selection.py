@@ -219,7 +219,7 @@ def pools(draw):
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(given_pool=pools(), n=st.integers(1, 50), seed=st.integers(0, 5), share=st.sampled_from([0, 0.2, 1]))
 def test_a_batch_is_unique_in_range_repeatable_and_within_its_budget(strategy, given_pool, n, seed, share):
     pool, groups = given_pool

@@ -83,7 +83,7 @@ def test_what_no_word_of_the_gold_says_is_understood(model: Path, tmp_path: Path
     assert said["n-grams"] != wanted
 
 
-@trying(max_examples=30, deadline=None)
+@trying(max_examples=30)
 @given(st.lists(st.text(st.characters(codec=None, exclude_categories=())), min_size=1, max_size=4))
 @example(ODD)
 @example(["\ud800", "half \udc00 of a pair"])

@@ -88,7 +88,7 @@ def test_a_blank_text_is_like_none_and_a_long_one_is_read_from_its_beginning():
     assert made[2].any() and np.allclose(made[2], made[3], atol=1e-5)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.text(st.characters(), max_size=60), max_size=4))
 def test_any_text_has_a_vector_whatever_stands_beside_it(texts):
     made = load_encoder().encode(texts)

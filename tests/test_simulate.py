@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_project import PATTERNS, expert, feedback, settings, small_project, write_rows
 
-import annoloop.steps.simulated_models as simulated_models
-import annoloop.steps.simulated_runs as simulated_runs
+import annoloop.steps.simulation.models as simulated_models
+import annoloop.steps.simulation.runs as simulated_runs
 import annoloop.training.train as training
 from annoloop.cli import main
 from annoloop.errors import AnnoloopError, TrainingError
@@ -27,10 +27,10 @@ from annoloop.evaluation.learning_curves import LearningPoint, area, compare, ho
 from annoloop.hashing import input_hash
 from annoloop.project import Project
 from annoloop.steps.ask import answer_with, ask_blind
-from annoloop.steps.llm import import_llm_answers
-from annoloop.steps.simulate import simulate
-from annoloop.steps.simulated_run import Plan, by_strategy, run
-from annoloop.steps.simulated_runs import Ground
+from annoloop.steps.llm.source import import_llm_answers
+from annoloop.steps.simulation.run import Plan, by_strategy, run
+from annoloop.steps.simulation.runs import Ground
+from annoloop.steps.simulation.simulate import simulate
 from annoloop.types import Annotation, Example, Gold, LabelScheme, Span
 
 ROWS = feedback(160)

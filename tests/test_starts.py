@@ -19,7 +19,7 @@ from annoloop.rules.matcher import Rules
 from annoloop.rules.of_gold import RuleMaker
 from annoloop.rules.patterns import read_patterns
 from annoloop.steps.add import add
-from annoloop.steps.llm import IMPORTED_FACT
+from annoloop.steps.llm.source import IMPORTED_FACT
 from annoloop.steps.train import beside_gold, fingerprint
 from annoloop.training import pretraining
 from annoloop.training.predict import MAKING, load_model, predict

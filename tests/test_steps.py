@@ -14,9 +14,9 @@ from annoloop.steps.add import add
 from annoloop.steps.ask import BLIND_ROUND, answer_with, ask_blind, open_round, waiting
 from annoloop.steps.evaluate import evaluate
 from annoloop.steps.export import export
-from annoloop.steps.llm import pin_few_shot
-from annoloop.steps.llm_baseline import BASELINE_FACT
-from annoloop.steps.llm_form import FIRST
+from annoloop.steps.llm.baseline import BASELINE_FACT
+from annoloop.steps.llm.form import FIRST
+from annoloop.steps.llm.source import pin_few_shot
 from annoloop.steps.sources import rules_source
 from annoloop.steps.suggest import best_source
 from annoloop.steps.train import train_round

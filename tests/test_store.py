@@ -67,7 +67,7 @@ def test_texts_come_back_code_point_by_code_point(store: Store) -> None:
     assert store.add_examples(made) == 0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=5, unique=True))
 def test_any_text_survives(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
     with Store.open(tmp_path_factory.mktemp("any") / "project.sqlite") as store:

@@ -191,7 +191,7 @@ def test_one_who_is_far_ahead_in_a_long_queue_misses_nothing(
     assert names(store.lease_tasks("ada", "a", want=9, now=901)) == ["text 0", "text 1", "text 5"]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(
         st.tuples(st.sampled_from("abcd"), st.sampled_from(["ask", "say", "away"]), st.integers(0, 400)),

@@ -145,7 +145,7 @@ def test_a_forgotten_answer_is_asked_anew_and_its_calls_stay(store: Store) -> No
     assert kept.get("k1") == {"status": "ok"} and len(list(store.llm_calls(key="k1"))) == 2
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(gone=st.sets(st.sampled_from(TEXTS)))
 def test_what_is_erased_is_gone_and_nothing_else(tmp_path: Path, gone: set[str]) -> None:
     (tmp_path / "p.sqlite").unlink(missing_ok=True)

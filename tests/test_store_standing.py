@@ -97,7 +97,7 @@ def recounted(store: Store, who: str) -> Progress:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps)
 def test_counts_equal_a_recount(tmp_path_factory: pytest.TempPathFactory, done: list) -> None:
     with Store.open(tmp_path_factory.mktemp("counts") / "project.sqlite") as store:

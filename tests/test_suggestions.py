@@ -12,7 +12,7 @@ from annoloop.project import Project
 from annoloop.review.shown import show_task
 from annoloop.rules.matcher import Pattern, Rules
 from annoloop.steps.ask import BLIND_ROUND, answer_with, ask_blind, open_round
-from annoloop.steps.llm import llm_source
+from annoloop.steps.llm.source import llm_source
 from annoloop.steps.reasons import LONGEST, WORDS, honest_score, of_llm, of_model, of_rules
 from annoloop.steps.sources import latest_model, model_source, rules_source
 from annoloop.steps.suggest import suggestions
@@ -144,7 +144,7 @@ ODD = st.text(max_size=400) | st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(ODD, st.lists(ODD, max_size=20), ODD)
 def test_no_reason_is_longer_than_the_page_takes(text, quotes, own):
     for language in WORDS:

@@ -66,7 +66,7 @@ def test_by_what_they_say(store, text, found):
     assert places(store, text=text) == found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(min_size=1, max_size=8))
 def test_every_piece_of_a_text_finds_it(tmp_path_factory, piece):
     with Store.open(tmp_path_factory.mktemp("s") / "s.sqlite") as store:

@@ -13,7 +13,7 @@ from small_project import LABELS, feedback, small_project, write_rows
 
 from annoloop.errors import AnnoloopError, BlindnessError
 from annoloop.evaluation.tournament import Outcome, bradley_terry
-from annoloop.steps.tournament import (
+from annoloop.steps.llm.tournament import (
     ENOUGH,
     contestable,
     decide,
@@ -210,7 +210,7 @@ def test_strength_goes_over_a_third():
 
 
 @given(st.lists(st.tuples(st.sampled_from("xyz"), st.sampled_from([0.0, 0.5, 1.0])), min_size=1, max_size=12))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_order_and_sides_of_the_outcomes_change_nothing(drawn):
     pairs = {"x": ("a", "b"), "y": ("b", "c"), "z": ("a", "c")}
     outcomes = [Outcome(f"{n}", *pairs[pair], points) for n, (pair, points) in enumerate(drawn)]

@@ -7,13 +7,13 @@ from small_project import expert, feedback, settings, small_project, write_rows
 
 import annoloop.training.train as training
 from annoloop.errors import TrainingError
-from annoloop.evaluation.curve_laws import ERRORS, ODDS
+from annoloop.evaluation.curve_laws import ERRORS, ODDS, WITH_RULES
 from annoloop.hashing import input_hash
 from annoloop.project import Project
 from annoloop.steps.add import add
 from annoloop.steps.ask import answer_with, ask_blind
+from annoloop.steps.evidence.train_curve import CURVE_FACT, kept_curve, law_of, rounds_forecast, train_curve
 from annoloop.steps.one_label import training_notes
-from annoloop.steps.train_curve import CURVE_FACT, kept_curve, law_of, rounds_forecast, train_curve
 from annoloop.types import Annotation, Example, Gold, LabelScheme, Round, Scores, Span
 
 ROWS = feedback(120)
@@ -154,7 +154,8 @@ def test_the_law_of_a_curve_is_that_of_its_recipe_and_texts():
     running, names = [gold("Acme sells İ 👍", 4), gold("nobody", 0)], [gold("Acme Ltd", 8)]
     assert law_of(categories, "textcat_bow", running) is ERRORS
     assert law_of(spans, "ner", running) is law_of(spans, None, running) is law_of(spans, "ner", []) is ODDS
-    assert law_of(spans, "ner_rules", running) is law_of(spans, "ner", names) is ERRORS
+    assert law_of(spans, "ner", names) is ERRORS
+    assert law_of(spans, "ner_rules", running) is law_of(spans, "ner_rules:dropout=.2", names) is WITH_RULES
 
 
 def test_rounds_make_a_forecast_when_there_are_enough(tmp_path):

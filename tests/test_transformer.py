@@ -376,7 +376,9 @@ def test_the_weights_lie_once_in_a_models_folder(tmp_path: Path) -> None:
     made = make(tmp_path / "m", "textcat_transformer:max_steps=2", TEXTCAT, bert)
     size = (bert / "model.safetensors").stat().st_size
     assert (made.path / "transformer" / "model").stat().st_size > size / 2
-    assert sum(file.stat().st_size for file in (made.path / MAKING).rglob("*")) < size / 2
+    # The tokenizer of English, with its hundreds of exceptions, is as large as a BERT this small.
+    kept = [file for file in (made.path / MAKING).rglob("*") if file.parent.name != "tokenizer"]
+    assert sum(file.stat().st_size for file in kept) < size / 2
 
 
 @needs_extra

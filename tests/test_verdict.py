@@ -21,18 +21,18 @@ from annoloop.evaluation.scores import count
 from annoloop.hashing import input_hash
 from annoloop.project import Project
 from annoloop.steps.add import add
-from annoloop.steps.advice import label_needs, lacking
 from annoloop.steps.ask import answer_with, ask_blind
 from annoloop.steps.evaluate import evaluate
-from annoloop.steps.llm import import_llm_answers, llm_source, pin_few_shot, shown_examples
-from annoloop.steps.llm_form import FIRST, TEXTS, choose_form, form_of
-from annoloop.steps.looks import looks_of, next_share
-from annoloop.steps.report import report
+from annoloop.steps.evidence.advice import label_needs, lacking
+from annoloop.steps.evidence.looks import looks_of, next_share
+from annoloop.steps.evidence.report import report
+from annoloop.steps.evidence.stop_set import Agreed, agreement, agreements, compare_with_last, settled
+from annoloop.steps.evidence.verdict import in_words
+from annoloop.steps.llm.form import FIRST, TEXTS, choose_form, form_of
+from annoloop.steps.llm.source import import_llm_answers, llm_source, pin_few_shot, shown_examples
 from annoloop.steps.status import status
-from annoloop.steps.stop_set import Agreed, agreement, agreements, compare_with_last, settled
 from annoloop.steps.suggest import best_source
 from annoloop.steps.train import train_round
-from annoloop.steps.verdict import in_words
 from annoloop.types import (
     Annotation,
     Counts,

@@ -17,7 +17,7 @@ from annoloop.errors import BlindnessError
 from annoloop.hashing import fraction, input_hash
 from annoloop.project import Project
 from annoloop.steps.ask import BLIND_ROUND, answer_with, ask_blind, open_round
-from annoloop.steps.llm import import_llm_answers, llm_source, pin_few_shot
+from annoloop.steps.llm.source import import_llm_answers, llm_source, pin_few_shot
 from annoloop.steps.sources import ask_source, latest_model, rules_source
 from annoloop.steps.suggest import best_source, suggestions
 from annoloop.steps.train import train_round
@@ -41,7 +41,6 @@ def panels(draw, voters: int | None = None):
     return votes, np.asarray([known for _, known in rows], dtype=np.int64)
 
 
-@settings(deadline=None)
 @given(panels())
 def test_posteriors_are_probabilities_and_the_same_votes_give_the_same(panel):
     votes, known = panel
@@ -56,7 +55,6 @@ def test_posteriors_are_probabilities_and_the_same_votes_give_the_same(panel):
     assert fit(votes, classes=CLASSES, known=known).posterior(votes) == pytest.approx(posterior, abs=1e-9)
 
 
-@settings(deadline=None)
 @given(panels(), st.randoms(use_true_random=False))
 def test_texts_in_another_order_give_the_same_in_that_order(panel, random):
     votes, known = panel
@@ -67,7 +65,6 @@ def test_texts_in_another_order_give_the_same_in_that_order(panel, random):
     assert mixed == pytest.approx(plain[order], abs=1e-4)
 
 
-@settings(deadline=None)
 @given(panels(), st.integers(0, 4))
 def test_a_voter_that_always_abstains_changes_nothing(panel, place):
     votes, known = panel
@@ -81,7 +78,6 @@ def test_a_voter_that_always_abstains_changes_nothing(panel, place):
     assert told == pytest.approx(plain, abs=1e-4)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 3), st.booleans())
 def test_a_perfect_voter_wins_against_chance(seed, others, based):
     rng = np.random.default_rng(seed)
@@ -141,7 +137,6 @@ def test_where_nothing_can_be_learned_of_a_confidence_it_is_the_share_of_right_o
     assert calibration(values, values < 0.5)(values) == pytest.approx(np.full(8, 0.5))
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from([0.05, 0.2, 0.5, 0.9]), st.booleans()), max_size=25), st.integers(0, 9)
 )
@@ -210,7 +205,7 @@ def _with_silent(ballot: Ballot) -> Ballot:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.data())
 def test_every_vote_fits_the_scheme_in_any_order_of_the_texts(kind, data):
     scheme = LabelScheme(kind, KINDS[kind])
@@ -241,7 +236,7 @@ def test_every_vote_fits_the_scheme_in_any_order_of_the_texts(kind, data):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.data())
 def test_what_is_said_of_a_text_to_judge_by_does_not_depend_on_its_truth(kind, data):
     scheme = LabelScheme(kind, KINDS[kind])

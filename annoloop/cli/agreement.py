@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def agreement(project: ProjectFolder, as_json: AsJson = False) -> None:
     """How far people agree with each other and with the LLM, and which labels they confuse."""
     from annoloop.project import Project
-    from annoloop.steps.pace import pace
-    from annoloop.steps.people_agreement import people_agreement
-    from annoloop.steps.report_people import savings_line
+    from annoloop.steps.evidence.pace import pace
+    from annoloop.steps.evidence.people_agreement import people_agreement
+    from annoloop.steps.evidence.report_people import savings_line
 
     opened = Project.open(project)
     found = people_agreement(opened)

@@ -25,7 +25,7 @@ def ask(project: Any, yes: bool, *, config: Mapping[str, Any] | None = None) -> 
     Raises:
         LLMError: the answer is no; nothing was sent.
     """
-    from annoloop.steps.consent import give, needed
+    from annoloop.steps.llm.consent import give, needed
 
     terms = needed(project, config)
     if terms is None:

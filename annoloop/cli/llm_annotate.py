@@ -19,7 +19,7 @@ def annotate(
 ) -> None:
     """Have the LLM annotate texts; stopped at any time, the same command goes on and pays nothing twice."""
     from annoloop.project import Project
-    from annoloop.steps.llm_run import annotate_texts
+    from annoloop.steps.llm.run import annotate_texts
     from annoloop.steps.progress import recorded
 
     opened = Project.open(project)

@@ -41,21 +41,21 @@ def compare(
 ) -> None:
     """Prompts and models against the project's LLM on dev gold: score, cost, time, failures."""
     from annoloop.project import Project
-    from annoloop.steps import llm_baseline, llm_compare
+    from annoloop.steps.llm import baseline, compare
 
     if pool is not None and (adopt is not None or limit is not None):
         raise typer.BadParameter("--pool scores nothing, so it goes with neither --adopt nor --limit")
     opened = Project.open(project)
-    read = llm_compare.read_variants(opened, variants or ())
+    read = compare.read_variants(opened, variants or ())
     for config in (None, *(one.config for one in read)):
         consent.ask(opened, yes, config=config)
     with narrating(to_stderr=as_json) as narrator, opened.exclusive("compare LLMs"):
         if pool is not None:
-            answers = llm_compare.ask_pool(opened, read, pool, on_progress=narrator.progress)
+            answers = compare.ask_pool(opened, read, pool, on_progress=narrator.progress)
             problems = _show_pool(answers, as_json)
         else:
-            found = llm_compare.compare_variants(opened, read, limit=limit, on_progress=narrator.progress)
-            adopted = llm_baseline.adopt(opened, read, found, adopt) if adopt is not None else None
+            found = compare.compare_variants(opened, read, limit=limit, on_progress=narrator.progress)
+            adopted = baseline.adopt(opened, read, found, adopt) if adopt is not None else None
             problems = _show(found, adopted, as_json)
     if problems:
         raise typer.Exit(1)

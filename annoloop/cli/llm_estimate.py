@@ -27,7 +27,7 @@ def estimate(
 ) -> None:
     """Count calls, tokens and money of an annotate before it runs; nothing is sent."""
     from annoloop.project import Project
-    from annoloop.steps.llm_run import estimate_run
+    from annoloop.steps.llm.run import estimate_run
 
     opened = Project.open(project)
     with narrating(to_stderr=True) as narrator:

@@ -25,7 +25,7 @@ def import_answers(
 ) -> None:
     """Take an LLM's answers made elsewhere as the LLM baseline."""
     from annoloop.project import Project
-    from annoloop.steps.llm import forget_import, import_llm_answers
+    from annoloop.steps.llm.source import forget_import, import_llm_answers
 
     if forget == (file is not None):
         raise typer.BadParameter("either FILE or --forget")

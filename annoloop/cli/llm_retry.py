@@ -25,8 +25,8 @@ def retry(
 ) -> None:
     """Ask the LLM once more about the texts that failed."""
     from annoloop.project import Project
-    from annoloop.steps.llm_run import failures
-    from annoloop.steps.llm_run import retry as ask_again
+    from annoloop.steps.llm.run import failures
+    from annoloop.steps.llm.run import retry as ask_again
     from annoloop.steps.progress import recorded
 
     also = ["malformed"] * malformed + ["refusal"] * refused

@@ -15,7 +15,7 @@ HEAD = ("for", "round", "texts", "calls", "tokens in", "cached", "out", "money",
 def spend(project: ProjectFolder, as_json: AsJson = False) -> None:
     """What the LLM cost so far, by purpose, round and model, beside what the trained model costs."""
     from annoloop.project import Project
-    from annoloop.steps.llm_report import spend_report
+    from annoloop.steps.llm.report import spend_report
 
     found = spend_report(Project.open(project))
     if as_json:
@@ -39,7 +39,7 @@ def spend(project: ProjectFolder, as_json: AsJson = False) -> None:
 
 
 def _cells(row: Any, name: str = "") -> tuple[str, ...]:
-    from annoloop.steps.llm_report import cost_per_1000
+    from annoloop.steps.llm.report import cost_per_1000
 
     per_1000 = cost_per_1000(row)
     missing = f" and {row.unpriced} unpriced" if row.unpriced and row.cost is not None else ""

@@ -18,7 +18,7 @@ def look_again(project: ProjectFolder, top: Top = 50, as_json: AsJson = False) -
     Nothing is changed: the reviewer sees what people said, and decides on the page Adjudicate.
     """
     from annoloop.project import Project
-    from annoloop.steps.look_again import look_again as look
+    from annoloop.steps.evidence.look_again import look_again as look
 
     opened = Project.open(project)
     found = look(opened, top=top)

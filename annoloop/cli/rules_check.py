@@ -23,7 +23,7 @@ def check(project: ProjectFolder, as_json: AsJson = False) -> None:
     Ends with 1 where a line is wrong, or takes so long that it was stopped.
     """
     from annoloop.project import Project
-    from annoloop.steps.rule_report import report_rules
+    from annoloop.steps.rules.report import report_rules
 
     opened = Project.open(project)
     found = report_rules(opened)

@@ -17,7 +17,7 @@ def export(
 ) -> None:
     """Build a wheel of the rules alone, without a model, install it afresh, and try it."""
     from annoloop.project import Project
-    from annoloop.steps.export_rules import export_rules
+    from annoloop.steps.rules.export import export_rules
 
     opened = Project.open(project)
     with narrating() as narrator, opened.exclusive("rules export"):

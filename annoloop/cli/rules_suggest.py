@@ -36,8 +36,8 @@ def suggest(
     that, with the patterns there are, brings the score as far as any.
     """
     from annoloop.project import Project
-    from annoloop.steps.rule_suggest import accept_above as take
-    from annoloop.steps.rule_suggest import suggest_rules
+    from annoloop.steps.rules.suggest import accept_above as take
+    from annoloop.steps.rules.suggest import suggest_rules
 
     opened = Project.open(project)
     if llm:

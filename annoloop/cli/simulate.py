@@ -12,7 +12,7 @@ from annoloop.cli.console import narrating, print_json
 from annoloop.cli.options import AsJson, ProjectFolder
 
 if TYPE_CHECKING:
-    from annoloop.steps.simulate import Simulated
+    from annoloop.steps.simulation.simulate import Simulated
 
 
 class Spent(StrEnum):
@@ -66,7 +66,7 @@ def simulate(
 ) -> None:
     """Compare strategies and recipes on finished gold: which needs the fewest labels."""
     from annoloop.project import Project
-    from annoloop.steps.simulate import simulate as compare
+    from annoloop.steps.simulation.simulate import simulate as compare
 
     with narrating(to_stderr=as_json) as narrator:
         found = compare(

@@ -10,7 +10,7 @@ from annoloop.cli.console import narrating, print_json
 from annoloop.cli.options import AsJson, ProjectFolder
 
 if TYPE_CHECKING:
-    from annoloop.steps.train_curve import TrainCurve
+    from annoloop.steps.evidence.train_curve import TrainCurve
 
 Target = Annotated[
     float | None,
@@ -25,9 +25,9 @@ Target = Annotated[
 def train_curve(project: ProjectFolder, target: Target = None, as_json: AsJson = False) -> None:
     """How the score grows with labels, where it will be with more, and whether to go on."""
     from annoloop.project import Project
-    from annoloop.steps.advice import lacking
+    from annoloop.steps.evidence.advice import lacking
+    from annoloop.steps.evidence.train_curve import train_curve as draw
     from annoloop.steps.progress import recorded
-    from annoloop.steps.train_curve import train_curve as draw
 
     opened = Project.open(project)
     with (
@@ -46,7 +46,7 @@ def train_curve(project: ProjectFolder, target: Target = None, as_json: AsJson =
 
 
 def _show(found: TrainCurve) -> None:
-    from annoloop.steps.train_curve import MORE
+    from annoloop.steps.evidence.train_curve import MORE
 
     typer.echo(f"recipe {found.recipe}, {found.headline} on {found.scores.texts} dev texts\n")
     typer.echo("gold texts   score")

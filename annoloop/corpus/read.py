@@ -15,6 +15,7 @@ from annoloop.corpus.formats.records import Broken, Record
 from annoloop.corpus.formats.tasks import Reading, foreign_keys, read_task
 from annoloop.corpus.formats.txt import read_txt
 from annoloop.corpus.spacy_io import LONGEST_TEXT, off_token_borders
+from annoloop.corpus.tokenizer import blank
 from annoloop.errors import FormatError, SchemeError
 from annoloop.types import Annotation, LabelScheme, Verdict
 
@@ -200,13 +201,12 @@ def _border_check(lang: str) -> BorderCheck:
 
     def check(text: str, annotation: Annotation) -> None:
         if not loaded:
-            import spacy
-
-            loaded.append(spacy.blank(lang))
+            loaded.append(blank(lang))
         for problem in off_token_borders(loaded[0], text, annotation):
             span, near = problem.span, problem.nearest
             hint = (
-                f"the nearest token borders are {near.start}-{near.end} {text[near.start : near.end]!r:.80}"
+                f"the nearest token borders are {near.start}-{near.end} {text[near.start : near.end]!r:.80}: "
+                "set the span's start and end to them"
                 if near
                 else ""
             )

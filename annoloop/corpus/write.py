@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from annoloop.corpus.spacy_io import to_doc
+from annoloop.corpus.tokenizer import blank
 from annoloop.errors import FormatError
 from annoloop.hashing import prodigy_input_hash, prodigy_task_hash
 from annoloop.types import Example, Gold, LabelScheme
@@ -43,9 +44,7 @@ def write_jsonl(
 
     def doc_of(text: str) -> Doc:
         if not nlp:
-            import spacy
-
-            nlp.append(spacy.blank(lang))
+            nlp.append(blank(lang))
         return nlp[0].make_doc(text)
 
     count = 0
@@ -71,10 +70,9 @@ def write_docbin(path: str | Path, gold: Iterable[Gold], scheme: LabelScheme, *,
     Raises:
         FormatError: the file cannot be written.
     """
-    import spacy
     from spacy.tokens import DocBin
 
-    nlp = spacy.blank(lang)
+    nlp = blank(lang)
     docs = [to_doc(nlp, one.example.text, one.annotation, scheme) for one in gold if one.complete]
     with _whole_file(Path(path)) as temporary:
         DocBin(docs=docs, store_user_data=True).to_disk(temporary)

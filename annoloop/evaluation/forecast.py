@@ -339,11 +339,8 @@ def _steady(law: Law, share: FloatArray, scores: FloatArray) -> FloatArray:
 
 
 def _spread(law: Law, steady: FloatArray, standard_error: float | None) -> float:
-    """The standard deviation of an exponent for which a score at `AHEAD` times the gold errs by as much.
-
-    The spread of the law of errors was measured with this error in it.
-    """
-    if standard_error is None or not law.odds:
+    """The standard deviation of an exponent for which a score at `AHEAD` times the gold errs by as much."""
+    if standard_error is None or law.holds_noise:
         return law.spread
     level, exponent = steady
     later = float(law.score(level + exponent * np.log(AHEAD)))

@@ -19,7 +19,7 @@ from annoloop.llm.configured import (
 from annoloop.llm.endpoint import OnOpen, OnSend
 from annoloop.llm.few_shot import FEW_SHOT_MOST, FewShot, Labelled, choose_few_shot, few_shot_size
 from annoloop.llm.prepare import prepare
-from annoloop.llm.redact import Redactor
+from annoloop.llm.redaction.redactor import Redactor
 from annoloop.types import Example, LabelScheme
 
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from annoloop.corpus.tokenizer import blank
 from annoloop.errors import LLMError
 from annoloop.llm.answers import Answer, LLMResult, Malformed, Prompt
 from annoloop.llm.prompting import own_template
@@ -163,9 +164,7 @@ def closed_quotes(
 
 @lru_cache(maxsize=8)
 def _blank(lang: str) -> Any:
-    import spacy
-
-    return spacy.blank(lang)
+    return blank(lang)
 
 
 def result_of(example: Example, answer: Answer, question: Question) -> LLMResult:

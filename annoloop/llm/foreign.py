@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from annoloop.corpus.spacy_io import from_doc
+from annoloop.corpus.tokenizer import blank
 from annoloop.errors import LLMError
 from annoloop.llm.answers import (
     PAID,
@@ -276,7 +277,6 @@ class ForeignForm:
         allow_remote: str = "loopback",
     ) -> None:
         refuse_nested(block, allow_remote)
-        import spacy
         from spacy_llm.ty import supports_sharding
 
         check_kind(str(block["@llm_tasks"]), scheme)
@@ -285,7 +285,7 @@ class ForeignForm:
         self.task = _resolved("llm_tasks", _filled(block, scheme, folder), "task")
         self._sharding = supports_sharding(self.task)
         self._context = getattr(model, "context_length", None)
-        self._nlp = spacy.blank(lang)
+        self._nlp = blank(lang)
 
     @property
     def template(self) -> str:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from annoloop.corpus.tokenizer import blank
 from annoloop.llm.answers import PAID, LLMResult
 from annoloop.llm.asking import total
 from annoloop.types import Annotation, LabelScheme, Span
@@ -107,13 +108,12 @@ def _sentence_ends(text: str, lang: str) -> Iterator[int]:
 @lru_cache(maxsize=8)
 def _sentencizer(lang: str) -> tuple[Language, bool]:
     """A pipeline that knows where sentences end, and whether its tokenizer is spaCy's own."""
-    import spacy
     from spacy.tokenizer import Tokenizer
 
     try:
-        nlp = spacy.blank(lang)
+        nlp = blank(lang)
     except ImportError:  # Japanese, Korean, Thai, ... need libraries of their own
-        nlp = spacy.blank("xx")
+        nlp = blank("xx")
     nlp.add_pipe("sentencizer")
     return nlp, isinstance(nlp.tokenizer, Tokenizer)
 

@@ -22,7 +22,7 @@ from annoloop.llm.local import CONTEXT
 from annoloop.llm.model import OpenAIModel
 from annoloop.llm.pieces import Piece, joined, pieces
 from annoloop.llm.questions import Question, Shot
-from annoloop.llm.redact import Masking, Redactor
+from annoloop.llm.redaction.redactor import Masking, Redactor
 from annoloop.types import Annotation, Example, LabelScheme
 
 SERVER_LONGEST = 24_000

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from annoloop.corpus.tokenizer import blank
 from annoloop.errors import PackagingError
 
 MAKING = "training"
@@ -107,11 +108,9 @@ def _forget_words(staged: Path, lang: str) -> None:
     meets new ones in use, so what it needs are the language's own strings and the labels; that it still
     answers alike is tried on the built wheel.
     """
-    import spacy
-
     path = staged / "vocab" / "strings.json"
     labels = json.loads((staged / "meta.json").read_text(encoding="utf8")).get("labels", {})
-    kept = {*spacy.blank(lang).vocab.strings, *(label for named in labels.values() for label in named)}
+    kept = {*blank(lang).vocab.strings, *(label for named in labels.values() for label in named)}
     strings = json.loads(path.read_text(encoding="utf8"))
     path.write_text(json.dumps([one for one in strings if one in kept], ensure_ascii=False), encoding="utf8")
 

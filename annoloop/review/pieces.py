@@ -9,6 +9,7 @@ from functools import lru_cache
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
+from annoloop.corpus.tokenizer import blank
 from annoloop.review.ahead import Ahead
 from annoloop.types import Span
 
@@ -129,14 +130,13 @@ def _stretches(text: str) -> Iterator[tuple[int, int, bool]]:
 @lru_cache(maxsize=16)
 def _blank(lang: str) -> tuple[Language, bool, bool]:
     """A tokenizer; whether it is spaCy's own, which goes by rules; whether it splits words at all."""
-    import spacy
     from spacy.tokenizer import Tokenizer
 
     try:
-        nlp, splits_words = spacy.blank(lang), True
+        nlp, splits_words = blank(lang), True
     except ImportError:
         # Japanese, Korean, Thai, ... need libraries of their own; without them people can still label.
-        nlp, splits_words = spacy.blank("xx"), False
+        nlp, splits_words = blank("xx"), False
     return nlp, isinstance(nlp.tokenizer, Tokenizer), splits_words
 
 

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from annoloop.corpus.tokenizer import blank
 from annoloop.rules.matcher import Rules
 from annoloop.types import Annotation, LabelScheme, Span
 
@@ -41,9 +42,7 @@ def join(rules: Annotation, model: Annotation, scheme: LabelScheme, how: How) ->
 
 def rules_pipeline(rules: Rules) -> Language:
     """A pipeline without a model that says what the rules say."""
-    import spacy
-
-    nlp = spacy.blank(rules.lang)
+    nlp = blank(rules.lang)
     _add(nlp, rules, "override")
     return nlp
 

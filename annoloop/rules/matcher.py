@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from annoloop.corpus.tokenizer import blank
 from annoloop.errors import FormatError
 from annoloop.rules.patterns import Pattern, read_pattern, read_patterns
 from annoloop.types import Annotation, LabelScheme, Span
@@ -136,11 +137,9 @@ class Rules:
         return doc, matcher(doc)
 
     def _build(self) -> tuple[Language, PatternMatcher]:
-        import spacy
-
         from annoloop.rules.pattern_matcher import PatternMatcher
 
-        nlp = spacy.blank(self.lang)
+        nlp = blank(self.lang)
         return nlp, PatternMatcher(nlp.vocab, nlp.tokenizer, self.rows, self.scheme.kind)
 
 

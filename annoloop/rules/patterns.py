@@ -24,6 +24,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from annoloop.corpus import tokenizer
 from annoloop.errors import FormatError
 from annoloop.rules.regexes import ADVICE, examine, regexes_of
 from annoloop.types import LabelScheme
@@ -163,9 +164,7 @@ def read_patterns(
 @cache
 def blank(lang: str) -> Language:
     """A pipeline to check patterns by: making one takes longer than checking a hundred."""
-    import spacy
-
-    return spacy.blank(lang)
+    return tokenizer.blank(lang)
 
 
 def _parse(line: str, ground: _Ground) -> Pattern:

@@ -184,9 +184,7 @@ def _each(
 
 def main() -> None:
     """Answer calls, a JSON object a line, until the other end closes."""
-    import spacy
-
-    spacy.blank("en")
+    blank("en")
     for line in sys.stdin:
         call = json.loads(line)
         # A thread of its own in C, which no regular expression can hold up.

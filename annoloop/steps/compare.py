@@ -15,7 +15,7 @@ from typing import Literal
 from annoloop.errors import AnnoloopError, BlindnessError
 from annoloop.evaluation.scores import score
 from annoloop.project import Project
-from annoloop.steps.llm import llm_source
+from annoloop.steps.llm.source import llm_source
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import ANSWERED_WRONGLY, ModelSource, Source, ask_source, rules_source
 from annoloop.types import Annotation, Answer, DevGold, Example, LabelScheme, Scores, Span

@@ -14,7 +14,11 @@ from annoloop.evaluation.leaderboard import headline, megabytes, ordered, throug
 from annoloop.evaluation.scores import count, over_seeds, score, scores_to_json
 from annoloop.hashing import input_hash
 from annoloop.project import Project
-from annoloop.steps.llm import (
+from annoloop.steps.evidence.looks import gate_plan, keep_look, leaked, plan_notes, share_of
+from annoloop.steps.evidence.verdict import in_words
+from annoloop.steps.llm.baseline import baseline_notes
+from annoloop.steps.llm.form import choose_form, form_of
+from annoloop.steps.llm.source import (
     IMPORTED_FACT,
     ImportedSource,
     LLMSource,
@@ -22,9 +26,6 @@ from annoloop.steps.llm import (
     pin_few_shot,
     why_no_llm,
 )
-from annoloop.steps.llm_baseline import baseline_notes
-from annoloop.steps.llm_form import choose_form, form_of
-from annoloop.steps.looks import gate_plan, keep_look, leaked, plan_notes, share_of
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import (
     ANSWERED_WRONGLY,
@@ -36,7 +37,6 @@ from annoloop.steps.sources import (
     rules_source,
 )
 from annoloop.steps.suggest import judge_rules
-from annoloop.steps.verdict import in_words
 from annoloop.steps.wheel import kept_wheel
 from annoloop.types import Annotation, Example, GateVerdict, Gold, HeldOutGold, LeaderboardRow, Round, Scores
 

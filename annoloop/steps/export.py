@@ -13,7 +13,7 @@ from annoloop.errors import PackagingError
 from annoloop.hashing import input_hash
 from annoloop.project import Project
 from annoloop.steps.evaluate import Evaluation, evaluate
-from annoloop.steps.llm_baseline import baseline_of_record
+from annoloop.steps.llm.baseline import baseline_of_record
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import ModelSource, Source, ask_source, latest_model, rules_source
 from annoloop.steps.wheel import keep_wheel

@@ -8,7 +8,7 @@ from typing import Literal
 
 from annoloop.errors import AnnoloopError
 from annoloop.project import Project
-from annoloop.steps.llm import llm_source
+from annoloop.steps.llm.source import llm_source
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import Source, ask_source, latest_model, rules_source
 from annoloop.types import Annotation, Example

@@ -22,7 +22,7 @@ from annoloop.selection.costs import (
 from annoloop.selection.proxy import Proxy
 from annoloop.selection.registry import NEEDS
 from annoloop.selection.vectors import load_encoder
-from annoloop.steps.llm import llm_source
+from annoloop.steps.llm.source import llm_source
 from annoloop.steps.pool import pool_vectors
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import ModelSource, RulesSource, Source, ask_source, rules_source

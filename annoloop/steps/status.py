@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from annoloop.project import Project
-from annoloop.steps.advice import outlook, what_to_label
 from annoloop.steps.evaluate import EVALUATION_FACT, Evaluation
-from annoloop.steps.llm import IMPORTED_FACT, why_no_llm
+from annoloop.steps.evidence.advice import outlook, what_to_label
+from annoloop.steps.llm.source import IMPORTED_FACT, why_no_llm
 from annoloop.steps.sources import rules_source
 from annoloop.steps.wheel import kept_wheel
 from annoloop.store.store import Store

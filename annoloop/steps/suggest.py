@@ -8,8 +8,8 @@ from dataclasses import replace
 from annoloop.evaluation.gate import RulesVerdict, rules_suffice
 from annoloop.evaluation.scores import score
 from annoloop.project import Project
-from annoloop.steps.llm import ImportedSource, LLMSource, llm_source
-from annoloop.steps.llm_form import form_of
+from annoloop.steps.llm.form import form_of
+from annoloop.steps.llm.source import ImportedSource, LLMSource, llm_source
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.reasons import LONGEST, honest_score, is_doubtful, language_of, of_llm, unplaced_of
 from annoloop.steps.sources import (

@@ -12,13 +12,14 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from annoloop.corpus.tokenizer import RULES
 from annoloop.errors import TrainingError
 from annoloop.evaluation.scores import score
 from annoloop.project import Project
-from annoloop.steps.join_rules import Joining
-from annoloop.steps.llm import llm_source
-from annoloop.steps.looks import keep_learned
+from annoloop.steps.evidence.looks import keep_learned
+from annoloop.steps.llm.source import llm_source
 from annoloop.steps.progress import OnProgress, silent
+from annoloop.steps.rules.joining import Joining
 from annoloop.steps.sources import model_source, rules_source
 from annoloop.steps.wheel import forget_wheel
 from annoloop.training.recipe import (
@@ -47,7 +48,7 @@ _POOL_TEXTS = 20_000
 
 
 def fingerprint(project: Project, pool: PoolGold, dev: DevGold) -> str:
-    """16 hex digits that name all that shapes a model: gold, recipes, what these ask, rules, seed, spaCy."""
+    """16 hex digits that name all that shapes a model: gold, recipes, what these ask, rules, seed, tokens."""
     settings, named, kind = project.settings.training, recipes_of(project), project.scheme.kind
     rules = rules_source(project)
     shaped = {
@@ -57,6 +58,7 @@ def fingerprint(project: Project, pool: PoolGold, dev: DevGold) -> str:
         "scheme": [kind, project.scheme.labels, project.settings.project.lang],
         "patterns": [rules.rules.version if rules else "", project.settings.rules.join],
         "spacy": version("spacy"),
+        "tokens": RULES,
         **_asked(project, named or default_recipes(kind, rules=kind == "ner")),
     }
     encoded = json.dumps(shaped, sort_keys=True, ensure_ascii=True).encode()

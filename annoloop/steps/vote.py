@@ -16,7 +16,7 @@ from annoloop.evaluation.scores import score
 from annoloop.hashing import input_hash
 from annoloop.project import Project
 from annoloop.steps import reasons
-from annoloop.steps.llm import ImportedSource, LLMSource, llm_source
+from annoloop.steps.llm.source import ImportedSource, LLMSource, llm_source
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import ModelSource, Said, Source, ask_source, latest_model, rules_source
 from annoloop.store.rows import annotation_to_json, dump

@@ -78,7 +78,7 @@ _LOOP_SETTINGS = (
 )
 
 
-_MADE = ("train", "dev", "patterns", "gold_rules", "vectors", "pieces", "start", "labels")
+_MADE = ("train", "dev", "patterns", "gold_rules", "vectors", "pieces", "start", "labels", "tokenizer")
 
 
 def made_here(config: Config, making: Path) -> dict[str, str]:

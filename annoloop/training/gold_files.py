@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from annoloop.corpus.spacy_io import to_doc
+from annoloop.corpus.tokenizer import blank
 from annoloop.types import Annotation, Gold, LabelScheme, Span
 
 if TYPE_CHECKING:
@@ -36,10 +37,9 @@ def write_gold(
     `tags` are spans by input hash, from several sources: their tokens get tags of "B-" (the first) or "I-"
     and the label, with bars between the sources.
     """
-    import spacy
     from spacy.tokens import DocBin
 
-    nlp = spacy.blank(lang)
+    nlp = blank(lang)
     nlp.max_length = max(nlp.max_length, *(len(g.example.text) + 1 for g in items))
     docs = []
     for gold in items:

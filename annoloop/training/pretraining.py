@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from annoloop.corpus.tokenizer import RULES, split_stops
 from annoloop.errors import TrainingError
 from annoloop.training.gold_files import PIECE
 
@@ -85,6 +86,7 @@ def _name(config: Config, texts: Sequence[str], vectors: Path | None) -> str:
         "vectors": [hashlib.blake2b(file.read_bytes()).hexdigest() for file in files if file.is_file()],
         "budget": [WORDS, MOST_PASSES, _SEED],
         "spacy": version("spacy"),
+        "tokens": RULES,
     }
     return _digest(json.dumps(shaped, sort_keys=True, ensure_ascii=True))
 
@@ -102,6 +104,7 @@ def _pretrain(config: Config, texts: Sequence[str], recipe: str, on_progress: On
 
     fix_random_seed(_SEED)
     nlp = load_model_from_config(_alone(config), auto_fill=True)
+    split_stops(nlp)
     settings: Any = registry.resolve(nlp.config.interpolate()["pretraining"], schema=ConfigSchemaPretrain)
     model: Any = create_pretraining_model(nlp, settings)  # type: ignore[no-untyped-call]
     docs = list(_docs(nlp, texts))

@@ -33,6 +33,7 @@ from annoloop.training.recipe import (
     wants_vectors,
 )
 from annoloop.training.starts import BesideGold, start_of, write_labels
+from annoloop.training.tokenizer import bring_tokenizer
 from annoloop.training.transformer import fit_transformer, starts_from_transformer
 from annoloop.training.vectors import write_vectors
 from annoloop.types import Gold, LabelScheme
@@ -98,6 +99,7 @@ class Run:
             fit_transformer(self.config, self.making, transformer, size)
         if like and like.step:
             self.config["training"].update(max_steps=like.step, eval_frequency=like.step, patience=0)
+        bring_tokenizer(self.config, self.making, lang)
         self._bring(docs, lang, rules, beside)
         if self.start == "silver":
             write_labels(self.config, self.scheme, self.making / "labels.json")

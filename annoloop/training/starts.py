@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from annoloop.corpus.spacy_io import to_doc
+from annoloop.corpus.tokenizer import blank
 from annoloop.errors import BlindnessError, TrainingError
 from annoloop.types import Annotation, Example, LabelScheme, PoolGold, Span
 
@@ -125,11 +126,10 @@ def write_labels(config: Config, scheme: LabelScheme, path: Path) -> None:
     Both trainings need the same order: a component draws up its own from what it meets, and its output
     layer follows that.
     """
-    import spacy
     import srsly
     from spacy.training import Example as Pair
 
-    nlp = spacy.blank("en")
+    nlp = blank("en")
     component: Any = nlp.add_pipe(config["components"][config["pretraining"]["component"]]["factory"])
     met = (Annotation(spans=(Span(0, 1, label),)) for label in scheme.labels)
     pairs = [Pair(nlp.make_doc("x"), to_doc(nlp, "x", annotation, scheme)) for annotation in met]

@@ -44,10 +44,10 @@ _NEARLY = 0.8
 class Trained:
     """A trained pipeline: `path` is the folder that `load_model` and `spacy.load` read.
 
-    `path / "training"` has config.cfg, train.spacy and dev.spacy (and code or patterns where the recipe
-    needs them): in it, `spacy train config.cfg` repeats the training, from the same BERT where there is one.
-    `dev_score` is the kind's headline on dev, None where dev has nothing to find. `tried` has (recipe,
-    dev_score, seconds) for every recipe.
+    `path / "training"` has config.cfg, train.spacy, dev.spacy and the tokenizer (and code or patterns where
+    the recipe needs them): in it, `spacy train config.cfg` repeats the training, from the same BERT where
+    there is one. `dev_score` is the kind's headline on dev, None where dev has nothing to find. `tried` has
+    (recipe, dev_score, seconds) for every recipe.
     """
 
     path: Path

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from annoloop.corpus.tokenizer import blank
 from annoloop.errors import TrainingError
 from annoloop.training.recipe import ENCODER_HINTS
 from annoloop.training.sentence_vectors import is_installed
@@ -32,9 +33,7 @@ _WORD_BEGINS = "▁"
 
 def words_of(texts: Iterable[str], lang: str) -> set[str]:
     """The words of texts as they are written there."""
-    import spacy
-
-    nlp = spacy.blank(lang)
+    nlp = blank(lang)
     return {token.text for text in texts for token in nlp.tokenizer(text) if token.text.strip()}
 
 
@@ -47,7 +46,6 @@ def write_vectors(texts: Iterable[str], folder: Path, lang: str) -> None:
     Raises:
         TrainingError: the package that makes vectors is not installed.
     """
-    import spacy
     from spacy.strings import get_string_id
     from spacy.vectors import Vectors
 
@@ -65,7 +63,7 @@ def write_vectors(texts: Iterable[str], folder: Path, lang: str) -> None:
         if (row := row_of.get(form.lower())) is not None:
             found.add(get_string_id(form), row=row)
     # A vocabulary of its own: that of the tokenizer knows every word of the texts by name.
-    made = spacy.blank(lang)
+    made = blank(lang)
     made.vocab.vectors = found
     made.to_disk(folder)
 

@@ -8,8 +8,8 @@ import pytest
 
 from annoloop.hashing import input_hash
 from annoloop.project import Project
+from annoloop.steps.llm.tournament import decide, next_duel, set_contestants
 from annoloop.steps.sources import ask_source, rules_source
-from annoloop.steps.tournament import decide, next_duel, set_contestants
 from annoloop.types import Annotation, Answer, Example, Span
 
 from .conftest import PHONE, Server, as_user, ask, set_review, until

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from reported import judged_project
 
-from annoloop.steps.report import report
+from annoloop.steps.evidence.report import report
 
 from .conftest import PHONE
 

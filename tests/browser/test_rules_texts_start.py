@@ -13,7 +13,7 @@ import pytest
 from annoloop.corpus.read import read_rows
 from annoloop.project import Project
 from annoloop.steps.add import add
-from annoloop.steps.rule_suggest import proposals
+from annoloop.steps.rules.suggest import proposals
 from tests.browser.conftest import Server, until
 from tests.small_project import ASSETS, feedback, settings, write_rows
 

@@ -6,7 +6,7 @@ import pytest
 
 from annoloop.hashing import input_hash
 from annoloop.project import Project
-from annoloop.steps.tournament import next_duel, set_contestants
+from annoloop.steps.llm.tournament import next_duel, set_contestants
 from annoloop.types import Annotation, Example, Span
 
 from .conftest import PHONE, as_user, set_review, until

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from annoloop.corpus.formats.records import Record
+from annoloop.corpus.tokenizer import blank
 from annoloop.errors import FormatError
 from annoloop.types import LabelScheme
 
@@ -23,11 +24,10 @@ def read_docbin(path: Path, *, scheme: LabelScheme, lang: str) -> Iterator[Recor
     Raises:
         FormatError: the file is no DocBin.
     """
-    import spacy
     from spacy.tokens import DocBin
 
     try:
-        docs = DocBin().from_disk(path).get_docs(spacy.blank(lang).vocab)
+        docs = DocBin().from_disk(path).get_docs(blank(lang).vocab)
         records = [Record(number, _fields(doc, scheme)) for number, doc in enumerate(docs, start=1)]
     except OSError as error:
         raise FormatError(f"{path} cannot be read: {error.strerror}", hint="check the path") from error

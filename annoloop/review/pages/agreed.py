@@ -10,7 +10,7 @@ from annoloop.evaluation.agreement import Agreement, Measure
 from annoloop.project import Project
 from annoloop.review.pages.entry import plain
 from annoloop.review.pages.frame import Lang, Visit, decimal
-from annoloop.steps.people_agreement import USEFUL, Confusion, PeopleAgreement, people_agreement
+from annoloop.steps.evidence.people_agreement import USEFUL, Confusion, PeopleAgreement, people_agreement
 
 Say = Callable[..., str]
 

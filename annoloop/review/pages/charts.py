@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 from altair.typing import ChartType
 
-from annoloop.steps.pace import Curve, Day, Savings
+from annoloop.steps.evidence.pace import Curve, Day, Savings
 
 COLOURS = (
     "#2f7de1",

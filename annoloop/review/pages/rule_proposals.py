@@ -12,8 +12,8 @@ from annoloop.review.pages.entry import plain
 from annoloop.review.pages.frame import Visit
 from annoloop.review.pages.matches import examples, place
 from annoloop.review.pages.told import told
-from annoloop.steps.rule_report import TriedPattern, try_pattern
-from annoloop.steps.rule_suggest import Proposal, accept, accept_above, proposals, reject, suggest_rules
+from annoloop.steps.rules.report import TriedPattern, try_pattern
+from annoloop.steps.rules.suggest import Proposal, accept, accept_above, proposals, reject, suggest_rules
 
 BAR = 0.9
 

@@ -18,8 +18,8 @@ from annoloop.review.pages.rule_proposals import propose
 from annoloop.review.pages.told import told
 from annoloop.rules.matcher import Pattern
 from annoloop.rules.workbench import PatternReport
-from annoloop.steps.patterns import add_pattern, pattern_lines, switch_off, switch_on, switched_off
-from annoloop.steps.rule_report import RuleReport, TriedPattern, report_rules, rules_verdict, try_pattern
+from annoloop.steps.rules.patterns import add_pattern, pattern_lines, switch_off, switch_on, switched_off
+from annoloop.steps.rules.report import RuleReport, TriedPattern, report_rules, rules_verdict, try_pattern
 
 MOST_BARS = 20
 SHORT = 32

@@ -15,8 +15,8 @@ from annoloop.review.pages.entry import plain
 from annoloop.review.pages.frame import Visit
 from annoloop.review.pages.told import in_words, told, told_words
 from annoloop.review.pages.upload import show_outlook, upload
-from annoloop.steps.consent import give, needed
 from annoloop.steps.labels import can_undo, undo_labels
+from annoloop.steps.llm.consent import give, needed
 from annoloop.types import KINDS
 
 LANGUAGES = {

@@ -13,7 +13,7 @@ from annoloop.review.pages.annotated import MOST_CHARACTERS, Shown, annotated
 from annoloop.review.pages.entry import plain
 from annoloop.review.pages.frame import Visit
 from annoloop.review.pages.told import told
-from annoloop.steps.tournament import Duel, Standing, contestants, decide, next_duel, standing, undo
+from annoloop.steps.llm.tournament import Duel, Standing, contestants, decide, next_duel, standing, undo
 from annoloop.store.duels import Winner
 from annoloop.types import Annotation, Span
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from annoloop.evaluation.forecast import Range, gain_of
 from annoloop.project import Project
-from annoloop.steps.gold_counts import gold_counts
-from annoloop.steps.stop_set import agreements, settled
-from annoloop.steps.train_curve import MORE, TrainCurve, kept_curve, rounds_forecast
+from annoloop.steps.evidence.gold_counts import gold_counts
+from annoloop.steps.evidence.stop_set import agreements, settled
+from annoloop.steps.evidence.train_curve import MORE, TrainCurve, kept_curve, rounds_forecast
 from annoloop.types import Round
 
 FEWEST_ERRORS = 3

@@ -10,8 +10,8 @@ from typing import Any
 from annoloop.errors import LLMError
 from annoloop.project import Project
 from annoloop.settings.edit import edit_settings
-from annoloop.steps.llm import IMPORTED_FACT, llm_config, llm_source, source_of
-from annoloop.steps.llm_compare import OWN, PromptComparison, Variant
+from annoloop.steps.llm.compare import OWN, PromptComparison, Variant
+from annoloop.steps.llm.source import IMPORTED_FACT, llm_config, llm_source, source_of
 
 BASELINE_FACT = "llm.baseline"
 

@@ -70,7 +70,7 @@ class _Worker:
     def __init__(self, patterns: Mapping[str, str]) -> None:
         self._owner = os.getpid()
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(Path(__file__).with_name("redact_worker.py"))],
+            [sys.executable, "-I", "-S", str(Path(__file__).with_name("worker.py"))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

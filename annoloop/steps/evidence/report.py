@@ -19,14 +19,14 @@ from annoloop.evaluation.report_charts import Bar, CurveChart, CurvePoint, Level
 from annoloop.evaluation.scores import over_seeds
 from annoloop.project import Project
 from annoloop.steps.evaluate import EVALUATION_FACT
-from annoloop.steps.llm import IMPORTED_FACT, why_no_llm
-from annoloop.steps.looks import PLAN_FACT
-from annoloop.steps.pace import Curve, Pace, pace
-from annoloop.steps.report_errors import errors_section
-from annoloop.steps.report_people import agreement_section, cost_section
+from annoloop.steps.evidence.looks import PLAN_FACT
+from annoloop.steps.evidence.pace import Curve, Pace, pace
+from annoloop.steps.evidence.report_errors import errors_section
+from annoloop.steps.evidence.report_people import agreement_section, cost_section
+from annoloop.steps.evidence.train_curve import MORE, TrainCurve, kept_curve
+from annoloop.steps.llm.source import IMPORTED_FACT, why_no_llm
 from annoloop.steps.sources import rules_source
 from annoloop.steps.status import advice_on
-from annoloop.steps.train_curve import MORE, TrainCurve, kept_curve
 from annoloop.steps.wheel import kept_wheel
 from annoloop.types import SPLITS, Round
 

@@ -9,7 +9,7 @@ from annoloop.errors import AnnoloopError, LLMError
 from annoloop.hashing import input_hash
 from annoloop.project import Project
 from annoloop.selection.registry import NEEDS, default_for
-from annoloop.steps.llm import LLMSource, llm_source
+from annoloop.steps.llm.source import LLMSource, llm_source
 from annoloop.steps.sources import rules_source
 from annoloop.types import Annotation, Example, LabelScheme
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from annoloop.project import Project
 
 if TYPE_CHECKING:
-    from annoloop.llm.redact import Redactor
+    from annoloop.llm.redaction.redactor import Redactor
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ def redaction_of(project: Project) -> Redaction:
     privacy = project.settings.privacy
     if not (privacy.redact or privacy.names or privacy.patterns):
         return Redaction(None, ())
-    from annoloop.llm.redact import read_names
+    from annoloop.llm.redaction.redactor import read_names
 
     names = read_names(project.folder / privacy.names) if privacy.names else ()
     patterns = tuple(sorted(privacy.patterns.items()))
@@ -46,6 +46,6 @@ def redaction_of(project: Project) -> Redaction:
 def _redactor(
     kinds: tuple[str, ...], names: tuple[str, ...], patterns: tuple[tuple[str, str], ...], lang: str
 ) -> Redactor:
-    from annoloop.llm.redact import Redactor
+    from annoloop.llm.redaction.redactor import Redactor
 
     return Redactor(kinds, names=names, patterns=dict(patterns), lang=lang)

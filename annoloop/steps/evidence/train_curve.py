@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from annoloop.errors import TrainingError
-from annoloop.evaluation.curve_laws import ERRORS, ODDS, Law
+from annoloop.evaluation.curve_laws import ERRORS, ODDS, WITH_RULES, Law
 from annoloop.evaluation.forecast import Advice, Forecast, Point, Range, advise, forecast, gain_of
 from annoloop.evaluation.leaderboard import headline
 from annoloop.evaluation.scores import score
 from annoloop.project import Project
 from annoloop.steps.compare import compare
+from annoloop.steps.evidence.pace import pace, seconds_ahead
 from annoloop.steps.one_label import require_two_labels
-from annoloop.steps.pace import pace, seconds_ahead
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.train import beside_gold, fingerprint, recipes_of, require_gold, rule_maker
 from annoloop.types import DevGold, Gold, LabelScheme, PoolGold, Scores
@@ -159,7 +159,9 @@ def law_of(scheme: LabelScheme, recipe: str | None, gold: Iterable[Gold]) -> Law
     The odds of entities rise, unless rules give the recipe a start, or nearly all of each text is labelled,
     as in names and addresses: then, as with categories, errors fall.
     """
-    if not scheme.has_spans or (recipe or "").startswith("ner_rules"):
+    if (recipe or "").startswith("ner_rules"):
+        return WITH_RULES
+    if not scheme.has_spans:
         return ERRORS
     items = list(gold)
     labelled = sum(span.end - span.start for item in items for span in item.annotation.spans)

@@ -19,10 +19,10 @@ from annoloop.evaluation.scores import count, score, scores_to_json
 from annoloop.project import Project
 from annoloop.settings.edit import settings_with
 from annoloop.settings.load import FILE_NAME, read_config
-from annoloop.steps.llm import ImportedSource, LLMSource, llm_config, llm_source, source_of
+from annoloop.steps.llm.source import ImportedSource, LLMSource, llm_config, llm_source, source_of
+from annoloop.steps.llm.tournament import contestable, set_contestants
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import ANSWERED_WRONGLY, ask_source
-from annoloop.steps.tournament import contestable, set_contestants
 from annoloop.types import Annotation, DevGold, Gold, Scores
 
 OWN = "project"

@@ -16,7 +16,7 @@ from annoloop.errors import AnnoloopError, BlindnessError
 from annoloop.evaluation.tournament import Outcome, Strength, bradley_terry
 from annoloop.hashing import fraction, input_hash
 from annoloop.project import Project
-from annoloop.steps.llm import shown_examples
+from annoloop.steps.llm.source import shown_examples
 from annoloop.store.duels import Duel as Decided
 from annoloop.store.duels import Winner
 from annoloop.types import Annotation, Example

@@ -32,8 +32,8 @@ from annoloop.selection.proxy import Proxy
 from annoloop.selection.registry import NEEDS, default_for, settle, strategy_named
 from annoloop.steps.ask import RANKED_TEXTS
 from annoloop.steps.signals import read_by_models
-from annoloop.steps.simulated_models import Constant, Model, Pipeline, learn
-from annoloop.steps.simulated_voters import VOTERS, Recorded, Voter
+from annoloop.steps.simulation.models import Constant, Model, Pipeline, learn
+from annoloop.steps.simulation.voters import VOTERS, Recorded, Voter
 from annoloop.types import Annotation, DevGold, Gold, HeldOutGold, LabelScheme, PoolGold
 from annoloop.voting.combine import Ballot, disagreement
 

@@ -13,7 +13,7 @@ from annoloop.errors import LLMError
 from annoloop.evaluation.agreement import Agreement, Opinions, agreement
 from annoloop.evaluation.errors import mistakes
 from annoloop.project import Project
-from annoloop.steps.llm import llm_source
+from annoloop.steps.llm.source import llm_source
 from annoloop.types import Annotation, Answer, Example
 
 USEFUL = 50

@@ -13,7 +13,7 @@ from typing import Any
 from annoloop.errors import LLMError
 from annoloop.hashing import input_hash
 from annoloop.project import Project
-from annoloop.steps.redaction import redaction_of
+from annoloop.steps.llm.redaction import redaction_of
 from annoloop.types import Example
 
 CONSENT_FACT = "llm.consent"

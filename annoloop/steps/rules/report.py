@@ -15,7 +15,7 @@ from annoloop.rules.choose import MatchTable, choose
 from annoloop.rules.matcher import Match, Pattern, read_pattern
 from annoloop.rules.trial import Bench
 from annoloop.rules.workbench import PatternReport, report
-from annoloop.steps.patterns import pattern_lines
+from annoloop.steps.rules.patterns import pattern_lines
 from annoloop.steps.sources import rules_source
 from annoloop.steps.suggest import judge_rules
 from annoloop.types import Gold, PoolGold

@@ -12,12 +12,12 @@ from annoloop.corpus.read import BadRow, Row, read_rows
 from annoloop.errors import BlindnessError, FormatError
 from annoloop.hashing import input_hash
 from annoloop.project import Project
-from annoloop.steps.agreement import refuse_without
-from annoloop.steps.audit import AuditFile
 from annoloop.steps.guidelines import read_guidelines
-from annoloop.steps.redaction import redaction_of
+from annoloop.steps.llm.agreement import refuse_without
+from annoloop.steps.llm.audit import AuditFile
+from annoloop.steps.llm.redaction import redaction_of
+from annoloop.steps.llm.spending import budget_of, remembered
 from annoloop.steps.sources import Said
-from annoloop.steps.spending import budget_of, remembered
 from annoloop.store.rows import annotation_from_json, annotation_to_json, dump
 from annoloop.types import Example
 

@@ -22,17 +22,18 @@ from typing import Any
 import numpy as np
 
 from annoloop.corpus.near_duplicates import group
+from annoloop.corpus.tokenizer import RULES
 from annoloop.errors import TrainingError
 from annoloop.evaluation.learning_curves import Curve, LearningPoint
 from annoloop.steps.progress import OnProgress, silent
-from annoloop.steps.simulated_run import Choose, Material, Plan, run
-from annoloop.steps.simulated_voters import Recorded, voters_of
+from annoloop.steps.simulation.run import Choose, Material, Plan, run
+from annoloop.steps.simulation.voters import Recorded, voters_of
 from annoloop.training.recipe import is_own, load_recipe
 from annoloop.training.transformer import bert_name, starts_from_transformer
 from annoloop.types import STRATEGY_GROUP, DevGold, Example, Gold, HeldOutGold, LabelScheme, PoolGold, Split
 
-_PACKAGE = Path(__file__).parent.parent
-_SHAPING = ("selection", "training", "steps/simulated_*")
+_PACKAGE = Path(__file__).parents[2]
+_SHAPING = ("selection", "training", "rules", "steps/simulation")
 """The code that shapes a run: curves of another version of it are not taken for this one's."""
 
 
@@ -140,6 +141,7 @@ def fingerprints(ground: Ground, plans: Sequence[Plan], choosers: Mapping[str, C
         lines,
         [ground.scheme.kind, ground.scheme.labels, ground.lang, ground.near_duplicate, ground.shares],
         [version(name) for name in ("annoloop", "spacy", "scikit-learn", "numpy")],
+        RULES,
         _digest_of(sorted(file for part in _SHAPING for file in _files(part))),
     ]
     common = _digest(json.dumps(shared, ensure_ascii=True).encode())
@@ -167,8 +169,7 @@ def _line(gold: Gold, *, with_split: bool) -> list[object]:
 
 
 def _files(part: str) -> Iterator[Path]:
-    found = _PACKAGE.glob(f"{part}.py") if "*" in part else (_PACKAGE / part).rglob("*")
-    yield from (file for file in found if file.suffix in (".py", ".cfg"))
+    yield from (file for file in (_PACKAGE / part).rglob("*") if file.suffix in (".py", ".cfg"))
 
 
 def _digest_of(files: Sequence[Path]) -> str:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from annoloop.evaluation.speed import Speed, fit_speed
 from annoloop.project import Project
 from annoloop.steps.evaluate import LEADERBOARD_FACT
-from annoloop.steps.gold_counts import gold_counts
+from annoloop.steps.evidence.gold_counts import gold_counts
 from annoloop.store.figures import TICK, Timed
 from annoloop.store.store import Store
 from annoloop.types import Round, Split

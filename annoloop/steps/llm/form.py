@@ -12,8 +12,15 @@ from annoloop.errors import LLMError
 from annoloop.evaluation.gate import paired_p
 from annoloop.evaluation.scores import count, f_of
 from annoloop.project import Project
-from annoloop.steps.llm import INSTEAD_FACT, LLMSource, file_examples, llm_config, shown_examples, source_of
-from annoloop.steps.looks import looks_of
+from annoloop.steps.evidence.looks import looks_of
+from annoloop.steps.llm.source import (
+    INSTEAD_FACT,
+    LLMSource,
+    file_examples,
+    llm_config,
+    shown_examples,
+    source_of,
+)
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import ask_source
 from annoloop.types import Annotation, Gold

@@ -18,15 +18,15 @@ from annoloop.rules.patterns import Pattern, read_pattern
 from annoloop.rules.suggest import Candidate, from_answers, from_gold, from_terms, measured
 from annoloop.rules.trial import Bench
 from annoloop.rules.workbench import wilson
-from annoloop.steps.patterns import add_pattern, pattern_lines, switched_off
 from annoloop.steps.progress import OnProgress, silent
+from annoloop.steps.rules.patterns import add_pattern, pattern_lines, switched_off
 from annoloop.store.pattern_choices import Choice, PatternChoice, PatternProposal, line_hash
 from annoloop.types import Annotation, PoolGold
 
 if TYPE_CHECKING:
     from annoloop.llm.endpoint import Reach
     from annoloop.llm.terms import Terms
-    from annoloop.steps.llm import LLMSource
+    from annoloop.steps.llm.source import LLMSource
 
 MOST_TEXTS, MOST_PLAIN = 3_000, 500
 MOST_PROPOSALS = 60
@@ -270,7 +270,7 @@ def _choose(project: Project, line: str, verdict: Choice, by: str) -> None:
 
 def _by_llm(project: Project, on_progress: OnProgress) -> list[Candidate]:
     """Terms that the LLM writes, and its kept answers about pool texts, generalised."""
-    from annoloop.steps.llm import LLMSource, llm_source
+    from annoloop.steps.llm.source import LLMSource, llm_source
 
     source = llm_source(project, purpose="terms")
     if source is None:
@@ -295,9 +295,9 @@ def _by_llm(project: Project, on_progress: OnProgress) -> list[Candidate]:
 
 def _terms(project: Project, source: LLMSource) -> Terms:
     from annoloop.llm.terms import ask_terms
-    from annoloop.steps.agreement import refuse_without
-    from annoloop.steps.audit import AuditFile
-    from annoloop.steps.spending import budget_of, remembered
+    from annoloop.steps.llm.agreement import refuse_without
+    from annoloop.steps.llm.audit import AuditFile
+    from annoloop.steps.llm.spending import budget_of, remembered
 
     def refuse(reach: Reach) -> None:
         if reach == "public":

@@ -9,10 +9,10 @@ from typing import Any, Literal
 from annoloop.errors import LLMError
 from annoloop.hashing import input_hash
 from annoloop.project import Project
-from annoloop.steps.llm import LLMSource, llm_source, why_no_llm
+from annoloop.steps.llm.source import LLMSource, llm_source, why_no_llm
+from annoloop.steps.llm.spending import budget_of
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import ANSWERED_WRONGLY, ask_source
-from annoloop.steps.spending import budget_of
 from annoloop.types import Annotation, Example, Split
 
 AskedSplit = Literal["pool", "dev"]

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from annoloop.project import Project
-from annoloop.steps.agreement import CONSENT_FACT, Terms, is_given, terms_of
-from annoloop.steps.llm import IMPORTED_FACT, llm_config, why_no_llm
+from annoloop.steps.llm.agreement import CONSENT_FACT, Terms, is_given, terms_of
+from annoloop.steps.llm.source import IMPORTED_FACT, llm_config, why_no_llm
 
 
 def needed(project: Project, config: Mapping[str, Any] | None = None) -> Terms | None:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from annoloop.evaluation.agreement import Agreement, Measure
 from annoloop.evaluation.report import Block, Paragraph, Quote, Section, Table
 from annoloop.project import Project
-from annoloop.steps.llm import IMPORTED_FACT
-from annoloop.steps.pace import MEASURED, Pace, annotator_speed
-from annoloop.steps.people_agreement import FEW, PeopleAgreement, people_agreement
+from annoloop.steps.evidence.pace import MEASURED, Pace, annotator_speed
+from annoloop.steps.evidence.people_agreement import FEW, PeopleAgreement, people_agreement
+from annoloop.steps.llm.source import IMPORTED_FACT
 
 GAPS, LEAST_CONFUSED = 5, 2
 """Pairs of confused labels that are told of, and in how many texts they must be confused."""

@@ -27,10 +27,10 @@ from annoloop.project import Project
 from annoloop.selection.costs import token_counts
 from annoloop.steps.one_label import require_two_labels
 from annoloop.steps.progress import OnProgress, silent
-from annoloop.steps.simulated_models import QUICK
-from annoloop.steps.simulated_run import Plan, require_strategy
-from annoloop.steps.simulated_runs import Ground, run_all
-from annoloop.steps.simulated_voters import Voter, recorded
+from annoloop.steps.simulation.models import QUICK
+from annoloop.steps.simulation.run import Plan, require_strategy
+from annoloop.steps.simulation.runs import Ground, run_all
+from annoloop.steps.simulation.voters import Voter, recorded
 from annoloop.training.recipe import load_recipe
 from annoloop.types import Example, Gold
 

@@ -16,7 +16,7 @@ from typing import Any
 from annoloop.errors import LLMError
 from annoloop.hashing import input_hash
 from annoloop.llm.answers import LLMResult
-from annoloop.llm.redact_kinds import FINDERS, NameFinder
+from annoloop.llm.redaction.kinds import FINDERS, NameFinder
 from annoloop.types import Example
 
 KINDS = (*FINDERS, "presidio")
@@ -111,12 +111,12 @@ class Redactor:
         if self._names:
             self._finders.append(("name", NameFinder(self._names)))
         if self._patterns:
-            from annoloop.llm.redact_patterns import PatternFinder
+            from annoloop.llm.redaction.patterns import PatternFinder
 
             self._finders.append(("pattern", PatternFinder(self._patterns)))
         self._outside = ""
         if "presidio" in self.kinds:
-            from annoloop.llm.redact_presidio import PresidioFinder
+            from annoloop.llm.redaction.presidio import PresidioFinder
 
             presidio = PresidioFinder(lang)
             self._outside = presidio.version

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
 
+from annoloop.corpus.tokenizer import blank
 from annoloop.errors import LLMError
-from annoloop.llm.redact_kinds import find_emails, find_urls
+from annoloop.llm.redaction.kinds import find_emails, find_urls
 
 _LEAST = 0.4
 """Score from which presidio is believed: below lie patterns that fit any number."""
@@ -86,7 +87,7 @@ def _analyzer(lang: str, pipeline: str | None) -> Any:
 
         def load(self) -> None:
             """Take it."""
-            nlp = spacy.load(pipeline) if pipeline else spacy.blank(lang)
+            nlp = spacy.load(pipeline) if pipeline else blank(lang)
             self.nlp = {lang: nlp}
 
     engine = LocalEngine(models=[{"lang_code": lang, "model_name": pipeline or "blank"}])

@@ -1,0 +1,1 @@
+"""The loop played on finished gold: strategies and recipes compared over seeds."""
