@@ -372,6 +372,36 @@ def test_ctrl_c_leaves_the_model_that_was_there(tmp_path: Path, quick: dict[str,
     assert [file.name for file in tmp_path.iterdir()] == ["model"]
 
 
+def test_what_a_killed_training_left_goes_and_one_that_is_at_work_is_left_alone(tmp_path: Path) -> None:
+    def once() -> None:
+        learn, judge = pool(CAT_PAIRS), dev(CAT_PAIRS[::5])
+        recipes = ["textcat_linear"]
+        train(learn, judge, scheme=TEXTCAT, lang="en", seed=0, out=tmp_path / "model", recipes=recipes)
+
+    left = tmp_path / ".model-left"
+    code = """
+import sys, time
+from filelock import FileLock
+lock = FileLock(sys.argv[1])
+lock.acquire()
+print("at work", flush=True)
+time.sleep(600)
+"""
+    (left / "0").mkdir(parents=True)
+    at_work = subprocess.Popen(
+        [sys.executable, "-c", code, str(left / "busy")], stdout=subprocess.PIPE, text=True
+    )
+    assert at_work.stdout is not None and at_work.stdout.readline() == "at work\n"
+    try:
+        once()
+        assert left.is_dir()
+    finally:
+        at_work.kill()
+        at_work.communicate()
+    once()
+    assert not left.exists()
+
+
 def test_the_linear_component_keeps_what_spacy_promises(tmp_path: Path) -> None:
     nlp = spacy.blank("de")
     component = nlp.add_pipe(FACTORY, config={"min_texts": 1})

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import glob
 import math
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from annoloop.errors import TrainingError
 from annoloop.training.checkpoints import own_randomness
@@ -20,9 +22,6 @@ from annoloop.training.run import Run
 from annoloop.training.starting_weights import StartingWeights
 from annoloop.training.starts import BesideGold
 from annoloop.types import DevGold, Gold, GoldSet, LabelScheme, PoolGold
-
-if TYPE_CHECKING:
-    pass
 
 OnProgress = Callable[[str, int, int], None]
 """Called with what is going on (recipe, score on dev, seconds), steps done, and an estimate of all steps."""
@@ -38,6 +37,9 @@ much as the finished one, though not from that text."""
 
 _NEARLY = 0.8
 """The least share of all gold that such a pipeline learns from."""
+
+_BUSY = "busy"
+"""The lock in the folder of a training that is under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +96,7 @@ def train(
     out.parent.mkdir(parents=True, exist_ok=True)
     settings: dict[str, Any] = {"lang": lang, "seed": seed, "maker": rules, "transformer": transformer}
     settings["beside"] = beside
-    staging = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    try:
+    with _staging(out) as staging:
         runs = [Run(name, staging / str(index), scheme) for index, name in enumerate(names)]
         settings["begin"] = StartingWeights(staging, learn, judge, dict(settings), on_progress).of
         with own_randomness():
@@ -113,10 +114,24 @@ def train(
                     made.folder, before := dev_said, lambda: _crossed(best, before, learn, judge, **settings)
                 )
         _replace(made.folder, out)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     tried = tuple((run.name, run.score, run.seconds) for run in runs)
     return Trained(out, best.name, best.score, tried, dev_said)
+
+
+@contextmanager
+def _staging(out: Path) -> Iterator[Path]:
+    """A folder beside `out` that is gone afterwards. What killed trainings left of theirs goes first."""
+    from filelock import FileLock, Timeout
+
+    for left in out.parent.glob(f".{glob.escape(out.name)}-*"):
+        with suppress(Timeout, OSError), FileLock(left / _BUSY, timeout=0):
+            shutil.rmtree(left, ignore_errors=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        with FileLock(staging / _BUSY):
+            yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _dev_said(run: Run, judge: Sequence[Gold]) -> Said:

@@ -72,11 +72,12 @@ class Simulated:
         """What was simulated and how to read it, in a few sentences."""
         names = {"rules": "the rules as they are now", "llm": "the LLM's recorded answers"}
         votes = f" The model's votes are set against {' and '.join(names[one] for one in self.recorded)}."
+        rounds = "round" if self.rounds == 1 else "rounds"
         seeds = max(row.seeds for rows in self.tables.values() for row in rows)
         return (
-            f"Seeds: {seeds}. {self.rounds} rounds of {self.batch:,} {self.unit}, chosen from {self.pool:,} "
-            f"texts, judged on {self.test:,}. The expert is simulated from gold; differences are to "
-            f"{BASELINE}, paired by seed, with Student's 95 % interval and p by sign flips, corrected "
+            f"Seeds: {seeds}. {self.rounds} {rounds} of {self.batch:,} {self.unit}, chosen from "
+            f"{self.pool:,} texts, judged on {self.test:,}. The expert is simulated from gold; differences "
+            f"are to {BASELINE}, paired by seed, with Student's 95 % interval and p by sign flips, corrected "
             f"after Holm.{votes if self.recorded else ''}"
         )
 
