@@ -66,7 +66,6 @@ SETS: dict[str, tuple[Callable[[], Ground | None], int, int]] = {
     "customer_feedback_de": (partial(published, "customer_feedback_de"), 50, 10),
     "Reuters R8": (_ORANGE("reuters-r8-train", "reuters-r8-test"), 50, 10),
     "Reuters R52": (_ORANGE("reuters-r52-train", "reuters-r52-test"), 50, 10),
-    "20 Newsgroups": (_ORANGE("20newsgroups-train", "20newsgroups-test"), 50, 10),
     "election tweets": (partial(open_set, "election-tweets-2016", None, "Content", "Author"), 50, 10),
 }
 """How each is loaded, texts a round, rounds."""
