@@ -312,7 +312,8 @@ def _seeds(trained: Round | None) -> list[tuple[str, str]]:
 
 def _gate_rounds(project: Project) -> str:
     fixed = project.store.fact(PLAN_FACT)
-    return "rounds not fixed yet" if fixed is None else f"{fixed} rounds, fixed when the first was judged"
+    rounds = "1 round" if fixed == 1 else f"{fixed} rounds"
+    return "rounds not fixed yet" if fixed is None else f"{rounds}, fixed when the first was judged"
 
 
 def _llm(project: Project, judged: Mapping[str, Any]) -> str:
