@@ -37,6 +37,14 @@ def winners(project):
     return [one.winner for one in project.store.duels_in_force(annotator="rita")]
 
 
+def _shows(page, project, decided: int) -> None:
+    """Wait until the page has the text that comes after so many decisions."""
+    page.get_by_text(f"{decided} of {len(TEXTS)} decided").wait_for()
+    begins = next_duel(project, "rita").example.text.split(" und")[0]
+    shown = page.locator(".shown .item .text").first
+    until(lambda: shown.text_content().startswith(begins), "the next text")
+
+
 def test_a_reviewer_decides_by_keys_and_buttons(project, serve, page, screenshot):
     server = serve(project)
     received: list[bytes] = []
@@ -45,13 +53,13 @@ def test_a_reviewer_decides_by_keys_and_buttons(project, serve, page, screenshot
     shown = page.locator(".shown .item .text")
     shown.first.wait_for()
     assert shown.count() == 2
-    for place, (key, winner) in enumerate({"ArrowLeft": "left", "b": "both", "n": "neither"}.items(), 1):
-        page.get_by_text(f"{place - 1} of {len(TEXTS)} decided").wait_for()
-        begins = next_duel(project, "rita").example.text.split(" und")[0]
-        until(lambda begins=begins: shown.first.text_content().startswith(begins), "the next text")
+    keys = {"ArrowLeft": "left", "b": "both", "n": "neither"}
+    for place, (key, winner) in enumerate(keys.items()):
+        _shows(page, project, place)
         page.keyboard.press(key)
-        until(lambda place=place: len(winners(project)) == place, "a decision")
+        until(lambda place=place: len(winners(project)) == place + 1, "a decision")
         assert winners(project)[-1] == winner
+    _shows(page, project, len(keys))
     page.get_by_role("button", name="Answer 2").click()
     until(lambda: winners(project) == ["left", "both", "neither", "right"], "the button's decision")
     page.get_by_text("4 of 24 decided").wait_for()
