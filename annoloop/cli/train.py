@@ -46,10 +46,10 @@ def train(
         record = steps.train(opened, on_progress=work.progress)
         if seeds is not None:
             record = steps.train_seeds(opened, record, seeds=seeds, on_progress=work.progress)
-    dev = record.dev.score if record.dev else None
+    texts, dev = (record.dev.texts, record.dev.score) if record.dev else (0, None)
     typer.echo(
         f"round {record.number}: {record.gold_texts} gold texts, recipe {record.recipe}, "
-        f"score on {len(opened.dev_gold())} dev texts {_shown(dev)}"
+        f"score on {texts} dev texts {_shown(dev)}"
     )
     for note in training_notes(opened):
         typer.echo(f"note: {note}")

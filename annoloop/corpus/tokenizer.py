@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -63,6 +64,15 @@ def blank(lang: str) -> Language:
     nlp = spacy.blank(lang)
     split_stops(nlp)
     return nlp
+
+
+@cache
+def shared_blank(lang: str) -> Language:
+    """The same `blank` for all who only read tokens: making one takes longer than reading a hundred texts.
+
+    It is kept, and so are the words that it meets; whoever reads a whole corpus makes one of its own.
+    """
+    return blank(lang)
 
 
 def split_stops(nlp: Language) -> bool:

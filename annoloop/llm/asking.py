@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from annoloop.corpus.tokenizer import blank
+from annoloop.corpus.tokenizer import shared_blank
 from annoloop.errors import LLMError
 from annoloop.llm.answers import Answer, LLMResult, Malformed, Prompt
 from annoloop.llm.prompting import own_template
@@ -149,7 +148,7 @@ def closed_quotes(
     def quotes(text: str) -> list[str] | None:
         if len(text) > most_characters:
             return None
-        doc = _blank(lang).make_doc(text)
+        doc = shared_blank(lang).make_doc(text)
         usable = [not (token.is_punct or token.is_space or token.is_stop) for token in doc]
         found = [
             doc[first : last + 1].text
@@ -160,11 +159,6 @@ def closed_quotes(
         return list(dict.fromkeys(found))
 
     return quotes
-
-
-@lru_cache(maxsize=8)
-def _blank(lang: str) -> Any:
-    return blank(lang)
 
 
 def result_of(example: Example, answer: Answer, question: Question) -> LLMResult:

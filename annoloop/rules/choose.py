@@ -15,10 +15,11 @@ from heapq import heapify, heappop, heappush
 import numpy as np
 from numpy.typing import NDArray
 
+from annoloop.corpus.tokenizer import shared_blank
 from annoloop.errors import BlindnessError
 from annoloop.rules.matcher import Match
 from annoloop.rules.pattern_matcher import Found, PatternMatcher
-from annoloop.rules.patterns import Pattern, blank
+from annoloop.rules.patterns import Pattern
 from annoloop.rules.suggest import FOLDS, Candidate, Record, expectations, fold_of, is_fair, record
 from annoloop.rules.workbench import wilson
 from annoloop.types import LabelScheme, PoolGold, Span
@@ -64,7 +65,7 @@ class MatchTable:
         self.record: Record = record(self.candidates, tuple(gold), found, scheme=scheme, guarded=True)
         self.folds = [fold_of(item) for item in gold]
         self.total = sum(len(item.annotation.spans or item.annotation.labels) for item in gold)
-        self._nlp = nlp = blank(lang)
+        self._nlp = nlp = shared_blank(lang)
         self._settler = PatternMatcher(nlp.vocab, nlp.tokenizer, [p.row for p in patterns], scheme.kind)
         self.rows: list[dict[int, list[Found]]] = []
         self._truth: list[set[tuple[int, int, str] | str]] = []

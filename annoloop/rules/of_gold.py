@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from annoloop.corpus.tokenizer import shared_blank
 from annoloop.hashing import fraction
 from annoloop.rules.choose import SURE, MatchTable, choose
 from annoloop.rules.joining import CODE
 from annoloop.rules.matcher import Match, Rules
 from annoloop.rules.pattern_matcher import PatternMatcher, unreadable
-from annoloop.rules.patterns import Pattern, blank, read_patterns
+from annoloop.rules.patterns import Pattern, read_patterns
 from annoloop.rules.suggest import FOLDS, Candidate, fold_of, from_gold, measured
 from annoloop.types import Gold, LabelScheme, PoolGold, Span
 
@@ -130,7 +131,7 @@ def rules_of_gold(
     crossed = {
         _name(item): (by_rules.get(_name(item), ()), by_name.get(_name(item), ())) for item in complete
     }
-    tokenize = blank(lang).tokenizer
+    tokenize = shared_blank(lang).tokenizer
     rows = [{**unreadable(row, tokenize), "made": "rules"} for row in made.rows if by_rules]
     rows += [{**row, "made": "names"} for row in _names(complete, tokenize) if by_name]
     sure += [{**unreadable(row, tokenize), "made": "rules"} for row in _sure(ground, chosen)]
@@ -169,7 +170,7 @@ def _names(gold: Iterable[Gold], tokenize: Callable[[str], Doc]) -> list[dict[st
 
 def _names_crossed(gold: Sequence[Gold], lang: str) -> dict[str, tuple[Span, ...]]:
     """Where names stand in each text that other fifths of the gold have."""
-    nlp = blank(lang)
+    nlp = shared_blank(lang)
     made: dict[str, tuple[Span, ...]] = {}
     for fold in range(FOLDS):
         rows = _names((item for item in gold if fold_of(item) != fold), nlp.tokenizer)

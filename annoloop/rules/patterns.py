@@ -20,11 +20,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from annoloop.corpus import tokenizer
+from annoloop.corpus.tokenizer import shared_blank
 from annoloop.errors import FormatError
 from annoloop.rules.regexes import ADVICE, examine, regexes_of
 from annoloop.types import LabelScheme
@@ -131,7 +130,7 @@ def read_pattern(line: str, *, scheme: LabelScheme, lang: str, folder: Path | No
         FormatError: it is no pattern of this scheme; the message names the field and what is wrong with it.
     """
     try:
-        return _parse(line, _Ground(scheme, blank(lang), folder))
+        return _parse(line, _Ground(scheme, shared_blank(lang), folder))
     except _Wrong as error:
         raise FormatError(str(error), hint=HINT) from None
 
@@ -145,7 +144,7 @@ def read_patterns(
         FormatError: lines are wrong; the message names every one as `name` and its number, with the field
             and what is wrong with it.
     """
-    ground = _Ground(scheme, blank(lang), folder)
+    ground = _Ground(scheme, shared_blank(lang), folder)
     patterns: list[Pattern] = []
     wrong: list[str] = []
     for number, line in enumerate(lines.split("\n"), start=1):
@@ -159,12 +158,6 @@ def read_patterns(
         more = [f"… and {len(wrong) - _SHOWN} more"] if len(wrong) > _SHOWN else []
         raise FormatError("\n".join([*wrong[:_SHOWN], *more]), hint=f"mend or remove these lines; {HINT}")
     return tuple(patterns)
-
-
-@cache
-def blank(lang: str) -> Language:
-    """A pipeline to check patterns by: making one takes longer than checking a hundred."""
-    return tokenizer.blank(lang)
 
 
 def _parse(line: str, ground: _Ground) -> Pattern:

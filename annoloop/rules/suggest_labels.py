@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
-from annoloop.rules.patterns import blank
+from annoloop.corpus.tokenizer import shared_blank
 from annoloop.rules.suggest_spans import Idea
 from annoloop.types import Gold, LabelScheme
 
@@ -22,7 +22,7 @@ _HARDLY = 0.03
 
 def label_ideas(gold: Sequence[Gold], *, scheme: LabelScheme, lang: str, least: int) -> list[Idea]:
     """The n-grams and pairs of words that speak for each category, with the texts of it that hold them."""
-    nlp = blank(lang)
+    nlp = shared_blank(lang)
     held: dict[tuple[str, ...], set[int]] = {}
     words: list[list[str]] = []
     for number, item in enumerate(gold):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from annoloop.rules.patterns import blank
+from annoloop.corpus.tokenizer import shared_blank
 from annoloop.types import Gold, LabelScheme
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class _Marked:
 
 def span_ideas(gold: Sequence[Gold], *, scheme: LabelScheme, lang: str) -> list[Idea]:
     """Every line that a span suggests, with the texts in which one does."""
-    nlp = blank(lang)
+    nlp = shared_blank(lang)
     docs = [nlp.tokenizer(item.example.text) for item in gold]
     marked: list[list[_Marked]] = []
     for item, doc in zip(gold, docs, strict=True):

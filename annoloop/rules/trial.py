@@ -18,9 +18,10 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
+from annoloop.corpus.tokenizer import shared_blank
 from annoloop.errors import FormatError
 from annoloop.rules.matcher import Match, Rules
-from annoloop.rules.patterns import Pattern, blank, read_patterns
+from annoloop.rules.patterns import Pattern, read_patterns
 from annoloop.types import LabelScheme
 
 
@@ -169,7 +170,7 @@ def _each(
 ) -> list[float]:
     from annoloop.rules.pattern_matcher import PatternMatcher
 
-    nlp = blank(lang)
+    nlp = shared_blank(lang)
     docs = [nlp.tokenizer(text) for text in texts]
     taken = []
     for pattern in patterns:
@@ -184,7 +185,7 @@ def _each(
 
 def main() -> None:
     """Answer calls, a JSON object a line, until the other end closes."""
-    blank("en")
+    shared_blank("en")
     for line in sys.stdin:
         call = json.loads(line)
         # A thread of its own in C, which no regular expression can hold up.
