@@ -38,6 +38,8 @@ def chromium_path() -> str | None:
 def chromium() -> Iterator[object]:
     sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     path = chromium_path()
+    # The first page of a server loads spaCy, and so does the first pattern that is tried.
+    sync_api.expect.set_options(timeout=30_000)
     if path is None:
         pytest.skip("no Chromium here (chromium, chromium-browser, google-chrome)")
     with sync_api.sync_playwright() as playwright:
@@ -94,6 +96,9 @@ def axe() -> Callable[..., list[str]]:
     playwright = pytest.importorskip("axe_playwright_python.sync_playwright")
 
     def violations(page: object, within: str | None = None) -> list[str]:
+        # What Streamlit is about to draw anew is pale, and has too little contrast.
+        if page.get_by_test_id("stApp").count():
+            at_rest(page)
         found = playwright.Axe().run(page, context=within).response["violations"]
         return [
             f"{rule['id']} ({rule['impact']}): {node['target']} {node['html'][:120]}"
@@ -189,6 +194,14 @@ def ask(
         replace(task, suggestion=one, assisted=one is not None)
         for task, one in zip(tasks, shown, strict=True)
     )
+
+
+def at_rest(page: object) -> None:
+    """Wait until the page has been drawn."""
+    page.get_by_test_id("stMainBlockContainer").wait_for()
+    drawn = "!document.querySelector('[data-testid=stSpinner], [data-testid=stSkeleton], [data-stale=true]')"
+    running = "document.querySelector('[data-testid=stApp]').dataset.testScriptState"
+    until(lambda: page.evaluate(f"{drawn} && {running} === 'notRunning'"), "the page at rest")
 
 
 def until(condition: Callable[[], object], what: str, seconds: float = 30) -> None:

@@ -12,7 +12,7 @@ from annoloop.steps.llm.tournament import decide, next_duel, set_contestants
 from annoloop.steps.sources import ask_source, rules_source
 from annoloop.types import Annotation, Answer, Example, Span
 
-from .conftest import PHONE, Server, as_user, ask, set_review, until
+from .conftest import PHONE, Server, as_user, ask, at_rest, set_review, until
 
 pytestmark = pytest.mark.browser
 
@@ -84,14 +84,6 @@ def site(tmp_path_factory):
     project.store.close()
 
 
-def quiet(page) -> None:
-    """Wait until the page has been drawn."""
-    page.get_by_test_id("stMainBlockContainer").wait_for()
-    drawn = "!document.querySelector('[data-testid=stSpinner], [data-testid=stSkeleton], [data-stale=true]')"
-    running = "document.querySelector('[data-testid=stApp]').dataset.testScriptState"
-    until(lambda: page.evaluate(f"{drawn} && {running} === 'notRunning'"), "the page at rest")
-
-
 def opened(page, site: str, name: str) -> None:
     """A reading page, or a part of Texts."""
     if name == "refused":
@@ -99,7 +91,7 @@ def opened(page, site: str, name: str) -> None:
     else:
         page.goto(as_user(site, WHO, "texts" if name in PARTS else name))
     page.locator("h1").wait_for()
-    quiet(page)
+    at_rest(page)
     if name in ("compare", "texts", "tournament"):
         page.locator(".shown .item").first.wait_for()
     if name == "tournament":
@@ -111,7 +103,7 @@ def opened(page, site: str, name: str) -> None:
         place, shown = PARTS[name]
         page.locator("[role=radiogroup] label").nth(place).click()
         page.get_by_test_id(shown).first.wait_for()
-        quiet(page)
+        at_rest(page)
 
 
 def at_work(page, site: str, name: str) -> None:
@@ -123,7 +115,7 @@ def at_work(page, site: str, name: str) -> None:
     if not text.is_visible():
         here.click()
     text.wait_for()
-    quiet(page)
+    at_rest(page)
 
 
 def barriers(axe, page) -> list[str]:
@@ -209,7 +201,7 @@ def test_no_barrier_in_the_dialog_that_sets_gold_right(site, people, axe, screen
     opened(page, site, "compare")
     page.get_by_role("button", name="Fix the gold").first.click()
     page.get_by_role("dialog").get_by_role("button", name="Save").wait_for()
-    quiet(page)
+    at_rest(page)
     screenshot(page, f"fix-{theme}-1280")
     assert barriers(axe, page) == []
 
@@ -238,7 +230,7 @@ def test_no_barrier_where_there_is_nothing_to_label(tmp_path, people, axe, scree
                 page.get_by_role(
                     "heading", name="All done" if name == "all done" else "No questions yet"
                 ).wait_for()
-                quiet(page)
+                at_rest(page)
                 screenshot(page, f"{name}-{theme}-1280")
                 assert barriers(axe, page) == []
                 # Or it would take the next text for itself.

@@ -10,7 +10,7 @@ from annoloop.project import Project
 from annoloop.store.doubts import DOUBTS_FACT
 from annoloop.types import Annotation, Answer, Example, Round, Span
 
-from .conftest import PHONE, as_user, set_review, until
+from .conftest import PHONE, as_user, at_rest, set_review, until
 
 pytestmark = pytest.mark.browser
 
@@ -28,6 +28,7 @@ def opened(page, address: str, who: str, name: str):
     page.goto(as_user(address, who, name))
     page.locator("h1").wait_for()
     page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").first.wait_for()
+    at_rest(page)
     return page
 
 

@@ -90,9 +90,9 @@ def test_nothing_is_lost_or_doubled_by_reload_kill_or_offline(tmp_path, serve, p
     until(lambda: "Offline" in page.locator(".state").text_content(), "the page says that it is offline")
     assert "kept in this browser" in page.locator(".state").text_content()
     page.wait_for_timeout(6000)  # Streamlit notices too, and would lay a dialog over the text.
-    page.locator(".t", has_text="wears").click(timeout=5000)
+    page.locator(".t", has_text="wears").click()
     seen.append((on_screen(page), "accept"))
-    page.get_by_role("button", name="Accept").click(timeout=5000)
+    page.get_by_role("button", name="Accept").click()
     server.start()
     all_saved(page)
     page.context.set_offline(True)

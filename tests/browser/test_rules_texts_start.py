@@ -18,8 +18,6 @@ from tests.browser.conftest import Server, until
 from tests.small_project import ASSETS, feedback, settings, write_rows
 
 expect = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed").expect
-# The first page of a server loads spaCy, and so does the first pattern that is tried.
-expect.set_options(timeout=30_000)
 
 
 @pytest.fixture

@@ -336,7 +336,7 @@ BACK_TO_TOP = """() => new Promise((done) => {
 def test_on_a_phone_a_swipe_scrolls_and_a_tap_a_sideways_or_a_held_drag_marks(chromium) -> None:
     context = chromium.new_context(viewport={"width": 390, "height": 700}, has_touch=True, is_mobile=True)
     page = context.new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(30_000)
     text = "".join(f"Line {n} has five words\n" for n in range(200))
     pane = Pane(page, text)
     finger = Finger(page)
