@@ -413,6 +413,7 @@ def test_gold_and_answers_in_a_table_with_columns_of_other_names(annoloop, tmp_p
     refused(annoloop("loop", folder, "--oracle", table), "body", "--text-column")
     refused(annoloop("llm", "import", folder, table), "body", "--text-column")
     assert annoloop("llm", "import", folder, table, *columns)[0] == 0
+    assert "topic were not taken" in annoloop("add", folder, table, *columns)[1]
     code, out, err = annoloop("loop", folder, "--oracle", table, *columns, "--max-rounds", "1", "--no-wait")
     assert code == 0, err
     assert "answered by the simulated expert" in out

@@ -29,6 +29,40 @@ def test_a_new_project_reads_back_with_the_defaults(tmp_path: Path) -> None:
     assert settings.llm.model["base_url"] == "embedded"
 
 
+ODD = [
+    "Größe",
+    "A$",
+    "$$",
+    'q"',
+    "back\\\\slash \\\\u0160",
+    "50 %",
+    "😀 日本",
+    "x;y #z",
+    "line\u2028end",
+    "1",
+    "null",
+]
+
+
+def test_names_stand_in_the_file_as_people_write_them_and_read_back(tmp_path: Path) -> None:
+    section = {**PROJECT, "labels": ODD, "definitions": dict.fromkeys(ODD[:2], "für \u2028 alles")}
+    path = write_settings(tmp_path / "p", {"project": section})
+    assert "Größe" in path.read_text("utf8")
+    assert load_settings(tmp_path / "p").project.labels == tuple(ODD)
+    edit_settings(tmp_path / "p", {"project": {"name": "neu"}})
+    settings = load_settings(tmp_path / "p").project
+    assert (settings.name, settings.labels) == ("neu", tuple(ODD))
+    assert settings.definitions == section["definitions"]
+
+
+@pytest.mark.parametrize("label", ["a: b", "a=b", "#a", "[a]"])
+def test_a_definition_that_the_file_cannot_hold_is_refused_and_nothing_written(tmp_path: Path, label) -> None:
+    section = {**PROJECT, "labels": [label, "B"], "definitions": {label: "x"}}
+    with pytest.raises(SettingsError, match="would not be read"):
+        write_settings(tmp_path / "p", {"project": section})
+    assert not [*(tmp_path / "p").iterdir()]
+
+
 def test_an_existing_project_is_not_overwritten(tmp_path: Path) -> None:
     write_settings(tmp_path, {"project": PROJECT})
     before = (tmp_path / "annoloop.cfg").read_text()

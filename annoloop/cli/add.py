@@ -77,4 +77,6 @@ def add(
         typer.echo(f"{added.near} kept out of learning: nearly the same as texts to judge by")
     if added.gold:
         typer.echo(f"{added.gold} labelled texts taken as gold of the annotator import")
+    if label_column and not gold:
+        typer.echo(f"the labels of {label_column} were not taken: --gold takes them")
     typer.echo(f"pool {counts['pool']}, dev {counts['dev']}, held out {counts['held_out']}")

@@ -70,7 +70,8 @@ def settings_with(folder: Path, values: Mapping[str, Mapping[str, Any]]) -> Sett
 
 
 def _edited(path: Path, values: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    # splitlines() would also break a text at U+2028, which comes with what is pasted.
+    lines = path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
     for section, keys in values.items():
         for key, value in keys.items():
             lines = _cleared(lines, section) if key == "*" else _with(lines, section, key, value)

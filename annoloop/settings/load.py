@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from configparser import ConfigParser, DuplicateOptionError, DuplicateSectionError, ParsingError
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,23 @@ def write_settings(folder: Path, values: Mapping[str, Mapping[str, Any]]) -> Pat
     folder.mkdir(parents=True, exist_ok=True)
     note = "# Only what differs from the defaults; every setting with its meaning: annoloop settings\n\n"
     partial = path.with_suffix(".cfg.partial")
-    partial.write_text(note + Config(dict(values)).to_str() + "\n", encoding="utf8")
+    partial.write_text(note + "\n".join(_written(values)), encoding="utf8")
+    if read_config(partial) != values:
+        partial.unlink()
+        raise SettingsError(
+            f"{path}: a name in it would not be read as it is",
+            hint="names hold no =, : or ${, nor begin with # ; [",
+        )
     partial.replace(path)
     return path
+
+
+def _written(values: Mapping[str, Mapping[str, Any]], above: str = "") -> Iterator[str]:
+    """The lines of sections as people read them; confection would escape each ß and double each $."""
+    for section, keys in values.items():
+        yield f"[{above}{section}]"
+        for key, value in keys.items():
+            if not isinstance(value, Mapping):
+                yield f"{key} = {json.dumps(value, ensure_ascii=False)}"
+        yield ""
+        yield from _written({k: v for k, v in keys.items() if isinstance(v, Mapping)}, f"{above}{section}.")
