@@ -16,15 +16,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from annoloop.evaluation.gate import (
-    GatePlan,
-    difference,
-    entities_needed,
-    lower_bound,
-    mcnemar_mid_p,
-    paired_p,
-    texts_needed,
-)
+from annoloop.evaluation.gate import GatePlan, entities_needed, texts_needed
+from annoloop.evaluation.paired import difference, lower_bound, mcnemar_mid_p, paired_p
 from annoloop.evaluation.scores import DocumentCounts
 
 ROUNDS = 10

@@ -44,7 +44,7 @@ from pathlib import Path
 import numpy as np
 from training import LANGUAGES, read, scheme_of
 
-from annoloop.evaluation.gate import difference
+from annoloop.evaluation.paired import difference
 from annoloop.evaluation.scores import count, score
 from annoloop.rules.matcher import load_rules
 from annoloop.training.predict import load_model, predict

@@ -109,8 +109,10 @@ def test_figures_stay_in_their_range_and_do_not_depend_on_who_comes_first(kind, 
     texts = data.draw(
         st.lists(st.dictionaries(st.sampled_from("xyz"), ANNOTATIONS[kind], max_size=3), max_size=5)
     )
-    found = agreement(SCHEMES[kind], [Opinions(TEXT, said) for said in texts], seed=1, samples=20)
-    turned = [Opinions(TEXT, dict(reversed(said.items()))) for said in texts]
+    # A blank more makes another text of the same tokens.
+    given = [Opinions(TEXT + n * " ", said) for n, said in enumerate(texts)]
+    found = agreement(SCHEMES[kind], given, seed=1, samples=20)
+    turned = [Opinions(one.text, dict(reversed(one.said.items()))) for one in given]
     other = agreement(SCHEMES[kind], turned, seed=1, samples=20)
     assert found.texts == sum(len(said) > 1 for said in texts)
     figures = [found.same, found.f, found.partial_f, found.alpha, found.ac1]
@@ -140,7 +142,10 @@ def test_who_says_the_same_agrees_fully(kind, data):
 
 def test_a_single_choice_is_measured_as_accuracy_and_by_label():
     said = [("A", "A"), ("A", "B"), ("B", "B"), ("C", "C")]
-    texts = [Opinions("x", {"x": Annotation((one,)), "y": Annotation((two,))}) for one, two in said]
+    texts = [
+        Opinions(f"x{n}", {"x": Annotation((one,)), "y": Annotation((two,))})
+        for n, (one, two) in enumerate(said)
+    ]
     found = agreement(SCHEMES["textcat"], texts, seed=0)
     assert found.same.value == found.f.value == 0.75
     assert found.per_label["C"].f.value == 1
@@ -159,8 +164,20 @@ def test_spans_at_other_borders_count_in_part():
 def test_chance_agreement_is_none():
     rng = np.random.default_rng(3)
     texts = [
-        Opinions("x", {"x": Annotation((a,)), "y": Annotation((b,))})
-        for a, b in rng.choice(["A", "B", "C"], (2000, 2))
+        Opinions(f"x{n}", {"x": Annotation((a,)), "y": Annotation((b,))})
+        for n, (a, b) in enumerate(rng.choice(["A", "B", "C"], (2000, 2)))
     ]
     found = agreement(SCHEMES["textcat"], texts, seed=0, samples=200)
     assert abs(found.alpha.value) < 0.05 and abs(found.ac1.value) < 0.05
+
+
+def test_opinions_on_one_text_are_drawn_together_and_count_as_one_text():
+    said = [("A", "A") if n % 4 else ("A", "B") for n in range(40)]
+    once = [Opinions(f"x{n}", dict(zip("xy", map(one_label, of), strict=True))) for n, of in enumerate(said)]
+    found, thrice = (agreement(SCHEMES["textcat"], times * once, seed=0) for times in (1, 3))
+    assert (thrice.texts, thrice.pairs) == (40, 120)
+    assert thrice.same == found.same and thrice.f == found.f
+
+
+def one_label(name: str) -> Annotation:
+    return Annotation((name,))

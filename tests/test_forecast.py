@@ -157,6 +157,16 @@ def test_stopping_is_advised_where_nobody_could_tell_the_gain():
     assert "standard error of 0.020" in told.reason
 
 
+def test_a_target_within_reach_is_no_reason_to_stop_though_the_next_texts_bring_little():
+    points = [Point(n, 1 - 0.15 * (n / 378) ** -0.3) for n in (47, 66, 94, 133, 189, 267, 378)]
+    found = forecast(points, seed=0)
+    more = {"standard_error": 0.026, "round_texts": 10, "seconds_a_text": None}
+    assert advise(found, target=None, **more).advised == "stop"
+    told = advise(found, target=0.9, **more)
+    assert (told.advised, told.reach.outlook) == ("go_on", "within_reach")
+    assert "about" in told.reason and "0.900" in told.reason
+
+
 def test_a_gain_that_few_judged_texts_cannot_show_is_no_reason_to_stop():
     found = forecast(curve(0.92, 1.5, 0.5), seed=0)
     told = advise(found, target=0.88, round_texts=200, standard_error=0.11)

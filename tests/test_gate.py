@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from annoloop.evaluation.gate import (
-    GatePlan,
-    entities_needed,
-    gate,
-    mcnemar_mid_p,
-    randomisation_p,
-    rules_suffice,
-    texts_needed,
-)
+from annoloop.evaluation.gate import GatePlan, entities_needed, gate, rules_suffice, texts_needed
+from annoloop.evaluation.paired import mcnemar_mid_p, randomisation_p
 from annoloop.evaluation.scores import f_of, score
 from annoloop.hashing import input_hash
 from annoloop.types import Annotation, Example, Gold, HeldOutGold, LabelScheme, Span
@@ -232,6 +226,73 @@ def test_spans_are_judged_by_f_and_without_entities_there_is_nothing_to_judge():
     assert gate(NER, golds, model=llm, llm=model, round_number=3, seed=0).decision == "llm_ahead"
     empty = HeldOutGold(tuple(replace(g, annotation=Annotation()) for g in golds))
     assert gate(NER, empty, model=model, llm=llm, round_number=3, seed=0).decision == "refused"
+
+
+def test_what_the_llm_was_never_asked_judges_neither():
+    """Equal answers, eight right ones of the LLM not there: no claim may come of it."""
+    gold, right = topics(400), [i % 10 != 0 for i in range(400)]
+    model = answers(gold, right)
+    gone = [g.example.input_hash for g, ok in zip(gold, right, strict=True) if ok][:8]
+    llm = {name: said for name, said in model.items() if name not in gone}
+    verdict = gate(TOPICS, gold, model=model, llm=llm, round_number=10, seed=0)
+    assert verdict.decision == "level" and verdict.delta == 0
+    assert "on 392 blind held-out texts" in verdict.reason
+    assert "8 more that the LLM was never asked are left out for both" in verdict.reason
+
+
+@pytest.mark.parametrize(("texts", "number"), [(201, 10), (251, 1), (800, 10)])
+def test_a_model_that_is_behind_by_the_margin_is_seldom_called_level(texts, number):
+    """By the binomial distribution of the texts that it alone has wrong; more of them are never better."""
+    level = [
+        decide([i >= lost for i in range(texts)], [True] * texts, round_number=number).decision == "level"
+        for lost in range(8)
+    ]
+    assert level == sorted(level, reverse=True)
+    plan = GatePlan()
+    chance = sum(
+        math.comb(texts, k) * plan.margin**k * (1 - plan.margin) ** (texts - k)
+        for k, said in enumerate(level)
+        if said
+    )
+    assert chance <= plan.alpha_of(number)
+    assert level[0] == (texts == 800)
+
+
+def sparse(texts, entities, found):
+    """So many texts, few of them with an entity, all of which are found or none is."""
+    some, none = Annotation(spans=(Span(0, 1, "X"),)), Annotation()
+    gold = [
+        Gold(
+            Example(input_hash(f"t{i}"), f"t{i}", split="held_out"),
+            some if i < entities else none,
+            blind=True,
+        )
+        for i in range(texts)
+    ]
+    said = {g.example.input_hash: g.annotation if found else none for g in gold}
+    return gate(NER, HeldOutGold(tuple(gold)), model=said, llm=said, round_number=10, seed=0)
+
+
+def test_texts_with_nothing_to_find_do_not_make_two_level():
+    assert sparse(400, 10, found=True).decision == "refused"
+    assert sparse(400, 300, found=True).decision == "level"
+    nothing = sparse(400, 300, found=False)
+    assert nothing.decision == "refused" and "neither the model nor the LLM is right" in nothing.reason
+
+
+def test_missing_texts_are_counted_by_the_entities_in_them():
+    verdict = sparse(99, 10, found=True)
+    told = re.search(r"at least 1 more are needed, and about (\d+) more", verdict.reason)
+    assert int(told[1]) == math.ceil(9.9 * entities_needed(effect=0.05, alpha=0.05)) - 99
+    many = decide([True] * 600, [True] * 600, plan=GatePlan(min_texts=700))
+    assert "at least 100 more are needed, and about 100 more" in many.reason
+
+
+def test_the_margin_is_told_as_it_is():
+    right = [True] * 2_000
+    for margin in (0.004, 0.014):
+        verdict = decide(right, right, plan=GatePlan(margin=margin))
+        assert verdict.decision == "level" and f"at most {margin} behind" in verdict.reason
 
 
 def null_project(rng, *, texts, rounds):

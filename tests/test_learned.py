@@ -9,7 +9,10 @@ from small_project import feedback, small_project, write_rows
 from annoloop.project import Project
 from annoloop.steps.add import add
 from annoloop.steps.evaluate import evaluate
-from annoloop.steps.llm.source import import_llm_answers
+from annoloop.steps.evidence.looks import leaked, template_notes
+from annoloop.steps.llm.source import import_llm_answers, pin_few_shot, shown_examples
+from annoloop.steps.sources import rules_source
+from annoloop.steps.suggest import judge_rules
 from annoloop.steps.train import train
 
 ROWS = feedback(240)
@@ -44,4 +47,58 @@ def test_texts_of_the_pool_that_were_moved_to_the_held_out_ones(tmp_path: Path) 
     assert "15 of " in evaluate(project).verdict.reason
     train(project)
     assert "near-duplicate" not in evaluate(project).verdict.reason
+    project.store.close()
+
+
+def test_what_is_near_to_a_moved_text_is_learned_from_no_longer(tmp_path: Path) -> None:
+    near = {**ROWS[0], "text": ROWS[0]["text"] + " !"}
+    project = small_project(tmp_path / "p", [*ROWS[:60], near], corpus="held_out = 0.0\ndev = 0.0")
+    made = add(project, [write_rows(tmp_path / "test.jsonl", ROWS[:1])], split="held_out")
+    assert (made.moved, made.near, project.store.excluded_count()) == (1, 1, 1)
+    assert near["text"] not in {eg.text for eg in project.store.examples(split="pool")}
+    project.store.close()
+
+
+def test_texts_of_one_template_are_told_of(tmp_path: Path) -> None:
+    """Where near ones are not kept apart, since they are many of all, the scores are of such texts."""
+    template = (
+        "Der Aufzug am Gleis {} im Bahnhof von {} ist seit heute früh wieder außer Betrieb gewesen und "
+        "niemand sagt uns Reisenden mit Kinderwagen oder Gepäck, wann er endlich repariert sein wird."
+    )
+    towns = [word for row in ROWS[150:200] for word in row["text"].split() if word.isalpha()]
+    same = [{"text": template.format(n, town), "label": "Aufzug"} for n, town in enumerate(towns[:140])]
+    rows = [*same, *ROWS[:100]]
+    project = small_project(tmp_path / "p", rows, corpus="held_out = 0.4\ndev = 0.0")
+    add(project, [write_rows(tmp_path / "gold.jsonl", rows)], gold=True, blind=True)
+    gold = project.held_out_gold()
+    assert not leaked(project, gold, "m")
+    [note] = template_notes(project, gold, "m")
+    assert "texts of one template" in note and int(note.split()[0]) > 20
+    project.store.close()
+    plain = small_project(tmp_path / "q", ROWS[:200], corpus="held_out = 0.4\ndev = 0.0")
+    add(plain, [write_rows(tmp_path / "plain.jsonl", ROWS[:200])], gold=True, blind=True)
+    assert template_notes(plain, plain.held_out_gold(), "m") == []
+    plain.store.close()
+
+
+def test_an_example_of_the_llm_that_is_moved_to_the_held_out_texts_is_shown_no_longer(tmp_path: Path) -> None:
+    project = small_project(tmp_path / "p", ROWS[:60], corpus="held_out = 0.0\ndev = 0.0")
+    add(project, [write_rows(tmp_path / "gold.jsonl", ROWS[:60])], gold=True)
+    pin_few_shot(project)
+    first, *others = [shot.text for shot in shown_examples(project)]
+    moved = [row for row in ROWS[:60] if row["text"] == first]
+    add(project, [write_rows(tmp_path / "test.jsonl", moved)], split="held_out")
+    assert [shot.text for shot in shown_examples(project)] == others
+    project.store.close()
+
+
+def test_dev_gold_made_with_the_rules_in_view_does_not_say_that_they_suffice(tmp_path: Path) -> None:
+    project = small_project(tmp_path / "p", ROWS, corpus="held_out = 0.0\ndev = 0.5", rules="target = 0.3")
+    write_rows(project.patterns, [{"label": "Aufzug", "pattern": [{"LOWER": {"REGEX": ".*"}}]}])
+    said = write_rows(tmp_path / "gold.jsonl", [{**row, "label": "Aufzug"} for row in ROWS])
+    add(project, [said], gold=True)
+    scores, verdict = judge_rules(project, rules_source(project))
+    assert scores.score == 1 and not verdict.suffice and "not annotated blind" in verdict.reason
+    add(project, [said], gold=True, blind=True)
+    assert judge_rules(project, rules_source(project))[1].suffice
     project.store.close()

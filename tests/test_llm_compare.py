@@ -12,7 +12,7 @@ from small_project import LABELS, expert, feedback, small_project, write_rows
 
 from annoloop.cli import main
 from annoloop.errors import AnnoloopError, LLMError, SettingsError
-from annoloop.evaluation.gate import paired_p
+from annoloop.evaluation.paired import paired_p
 from annoloop.evaluation.scores import count
 from annoloop.project import Project
 from annoloop.steps.ask import answer_with, ask_blind

@@ -125,6 +125,17 @@ def test_a_border_beside_a_token_that_is_elsewhere_on_its_other_side_is_doubted(
     }
 
 
+def test_a_border_token_that_is_mostly_in_spans_of_several_labels_is_not_doubted_there():
+    words = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"]
+    gold = [
+        spans_gold(f"{words[n]} {kind} Bank {words[n + 4]}", (len(words[n]) + 1, len(words[n]) + 10, label))
+        for n in range(4)
+        for kind, label in (("rote", "BRAND"), ("gute", "SHOP"))
+    ]
+    free = [spans_gold(f"{words[n]} blaue Bank {words[n + 5]}") for n in range(5)]
+    assert span_suspects(NER, PoolGold((*gold, *free))) == ()
+
+
 def test_a_name_with_few_other_places_is_not_doubted():
     gold = PoolGold((spans_gold("Nike", (0, 4, "BRAND")), spans_gold("ein Nike")))
     assert span_suspects(NER, gold) == ()

@@ -354,6 +354,13 @@ def read(project: Project, words: int, number: int) -> list:
     return tasks
 
 
+def test_imported_labels_say_nothing_of_time(project):
+    save(project, *(answer(task, ms=7_000) for task in read(project, 7, 40)))
+    before = annotator_speed(project), seconds_ahead(project)
+    save(project, *(answer(task, "import", ms=0) for task in read(project, 9, 300)))
+    assert (annotator_speed(project), seconds_ahead(project)) == before
+
+
 def test_hours_to_come_go_by_the_fitted_speed_and_the_texts_that_wait(project):
     """2 s a text, .3 s a word, 1 s a name: short texts were asked first, long ones wait."""
     save(project, *(answer(task, ms=7_000) for task in read(project, 7, 12)))

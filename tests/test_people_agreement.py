@@ -14,7 +14,7 @@ from annoloop.cli.app import app
 from annoloop.hashing import input_hash
 from annoloop.project import Project
 from annoloop.steps.evidence.people_agreement import USEFUL, people_agreement
-from annoloop.steps.llm.source import import_llm_answers
+from annoloop.steps.llm.source import import_llm_answers, llm_source, pin_few_shot
 from annoloop.types import Annotation, Answer, Example, Span
 
 seqs = count(1)
@@ -134,6 +134,36 @@ def test_it_warns_where_people_agree_less_than_the_llm_with_them(project):
     for n, task in enumerate(tasks):
         say(project, task, "ada", "A" if n % 4 else "B", blind=False)
     assert people_agreement(project).below_llm is None
+
+
+def test_the_llm_is_measured_by_texts_however_many_people_read_them(project):
+    tasks = asked(project, 40, split="held_out", round=0)
+    rows = [{"text": task.example.text, "label": "A" if n % 5 else "B"} for n, task in enumerate(tasks)]
+    import_llm_answers(project, write_rows(project.folder / "llm.jsonl", rows), name="other")
+    for n, task in enumerate(tasks):
+        for place, who in enumerate(("ada", "bo", "cy")):
+            say(project, task, who, "A" if (n + place) % 8 else "B", blind=True)
+    found = people_agreement(project)
+    assert (found.llm.texts, found.llm.pairs, found.blind.texts) == (40, 120, 40)
+
+
+def test_examples_that_the_llm_was_shown_say_nothing_of_it(tmp_path):
+    settings(tmp_path / "q", labels=("A", "B", "C"), llm='"http://127.0.0.1:9/v1"', review="overlap = 1.0")
+    project = Project.open(tmp_path / "q")
+    tasks = asked(project, 24)
+    for n, task in enumerate(tasks):
+        for who in ("ada", "bo"):
+            say(project, task, who, "ABC"[n % 3], blind=True)
+    pin_few_shot(project)
+    source = llm_source(project)
+    shown = {input_hash(one.text) for one in source.few_shot}
+    hashes = [task.example.input_hash for task in tasks]
+    assert shown and shown < set(hashes)
+    # It repeats what it was shown and is wrong elsewhere.
+    said = {h: Annotation(("ABC"[(n if h in shown else n + 1) % 3],)) for n, h in enumerate(hashes)}
+    project.store.save_predictions(source.key, said)
+    found = people_agreement(project)
+    assert found.llm.texts == len(tasks) - len(shown) and found.llm.f.value == 0
 
 
 def test_spans_left_out_by_one_are_a_gap_of_their_label(tmp_path):

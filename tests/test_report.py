@@ -9,16 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from reported import RULES, answer, judged_project
-from small_project import expert, feedback, small_project
+from small_project import expert, feedback, settings, small_project
 
 from annoloop.errors import AnnoloopError
 from annoloop.evaluation.report import Page, Paragraph, Quote, Section, Table, render_page, shortened
 from annoloop.evaluation.report_charts import CurveChart, CurvePoint, Level, curve_svg
+from annoloop.hashing import input_hash
+from annoloop.project import Project
 from annoloop.steps.ask import answer_with, ask_blind
 from annoloop.steps.compare import ask_missing
 from annoloop.steps.evaluate import evaluate
 from annoloop.steps.evidence.report import report
-from annoloop.types import Annotation, Span
+from annoloop.steps.evidence.report_errors import errors_section
+from annoloop.steps.evidence.report_people import agreement_section
+from annoloop.steps.sources import ask_source, rules_source
+from annoloop.types import Annotation, Example, Span
 
 EVIL = '</blockquote></title><script>alert(1)</script><img src=x onerror=alert(1)> & "quoted" \''
 ALLOWED = {"html", "head", "meta", "title", "style", "body", "main", "header", "h1", "h2", "p", "section"}
@@ -151,6 +156,39 @@ def test_the_report_tells_all_of_a_judged_project(judged, tmp_path):
     with pytest.raises(AnnoloopError, match="is a folder"):
         report(judged, tmp_path / "deep")
     assert [path.name for path in tmp_path.rglob("*")] == ["deep", "report.html"]
+
+
+def test_what_is_quoted_of_a_long_text_is_where_the_mistake_is(tmp_path):
+    text = "Acme " + "und so weiter " * 400 + "Berlin"
+    project = Project.create(tmp_path / "p", kind="ner", labels=["A", "B"], lang="de")
+    project.store.add_examples([Example(input_hash(text), text, split="dev")])
+    right, missed = Span(0, 4, "A"), Span(len(text) - 6, len(text), "B")
+    task = project.task(project.store.examples()[0], number=0)
+    project.store.add_tasks([task])
+    said = Annotation(spans=(right, missed))
+    project.store.save_answers([answer(task.example, task, said, "anna", 10**15)])
+    project.patterns.write_text('{"label": "A", "pattern": "Acme"}\n', encoding="utf8")
+    ask_source(project, rules_source(project), [task.example])
+    section, quoted = errors_section(project)
+    (quote,) = [block for block in section.blocks if isinstance(block, Quote)]
+    assert quoted == {task.example.input_hash}
+    assert "Berlin" in quote.text and len(quote.text) <= 400 and "Acme" not in quote.text
+
+
+def test_texts_that_people_differ_on_are_quoted_in_part(tmp_path):
+    settings(tmp_path / "p", labels=("A", "B"), review="overlap = 1.0")
+    project = Project.open(tmp_path / "p")
+    examples = [Example(input_hash(text), text) for text in (f"Wort{n} " * 20_000 for n in range(3))]
+    project.store.add_examples(examples)
+    project.store.add_tasks([project.task(example, number=1) for example in examples])
+    for place, task in enumerate(project.store.tasks(round=1)):
+        for who, label in (("ada", "A"), ("bo", "B")):
+            said = Annotation((label,))
+            project.store.save_answers([answer(task.example, task, said, who, 10**15 + place)])
+    section, quoted = agreement_section(project)
+    quotes = [block for block in section.blocks if isinstance(block, Quote)]
+    assert len(quotes) == len(quoted) == 3
+    assert all(len(one.text) <= 400 and one.lines[0][0] == "shown" for one in quotes)
 
 
 def test_a_newer_model_makes_the_report_say_so(judged, tmp_path):

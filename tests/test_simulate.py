@@ -440,6 +440,7 @@ def test_texts_are_chosen_on_which_recorded_votes_and_model_differ():
         ({"strategies": ["disagreement"]}, "the project has no rules and the LLM's answers"),
         ({"strategies": ["uncertainty"]}, "is for spans"),
         ({"recipes": ["ner"]}, "not for kind textcat"),
+        ({"recipes": []}, "no recipe is named"),
         ({"batch": 50, "rounds": 10}, "10 rounds of 50 texts are more than"),
     ],
 )
@@ -456,6 +457,14 @@ def test_too_little_gold_is_said_with_what_is_there(project, gold):
     write_rows(gold, ROWS[:20])
     with pytest.raises(TrainingError, match="shows nothing"):
         small(project, gold)
+
+
+def test_texts_of_one_template_leave_nothing_to_choose_or_judge_and_that_is_said(project, gold, simulated):
+    rows = [{"text": f"Auftrag {n} ist geliefert", "label": ROWS[n % 2]["label"]} for n in range(200)]
+    write_rows(gold, rows)
+    with pytest.raises(TrainingError, match="0 texts to choose from and 200 to judge by in seed 0"):
+        small(project, gold)
+    assert not simulated
 
 
 def test_gold_with_nothing_to_learn_is_no_comparison(project, gold, simulated):

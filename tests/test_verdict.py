@@ -24,7 +24,7 @@ from annoloop.steps.add import add
 from annoloop.steps.ask import answer_with, ask_blind
 from annoloop.steps.evaluate import evaluate
 from annoloop.steps.evidence.advice import label_needs, lacking
-from annoloop.steps.evidence.looks import looks_of, next_share
+from annoloop.steps.evidence.looks import gate_seed, looks_of, next_share
 from annoloop.steps.evidence.report import report
 from annoloop.steps.evidence.stop_set import Agreed, agreement, agreements, compare_with_last, settled
 from annoloop.steps.evidence.verdict import in_words
@@ -302,6 +302,17 @@ def test_what_was_fixed_at_the_first_look_stays(looked):
     result = evaluate(Project.open(project.folder))
     assert result.verdict == results[-1].verdict
     assert any("keeps alpha 0.05 and margin 0.02" in note for note in result.notes)
+    page = report(project, project.folder / "fixed.html").path.read_text(encoding="utf8")
+    assert "alpha 0.05, margin 0.02" in page
+
+
+def test_another_seed_is_no_new_draw_of_the_same_p(looked):
+    project, results = looked
+    training = 'recipes = ["textcat_linear"]\nseed = 7'
+    settings(project.folder, corpus=corpus(0.9), gate="rounds = 4\nmin_texts = 50", training=training)
+    opened = Project.open(project.folder)
+    assert opened.settings.training.seed == 7 and gate_seed(opened) == 0
+    assert evaluate(opened).verdict == results[-1].verdict
 
 
 def test_labels_are_compared_and_an_imported_llm_is_called_so(looked, annoloop):
@@ -411,6 +422,8 @@ def test_level_says_what_is_saved():
     assert in_words("level", [model, row("llm", cost=0.0, texts_per_second=2.0)]) == (
         "level, and 250.0 times as fast"
     )
+    small = [model, row("llm", cost=0.003, texts_per_second=2.0)]
+    assert in_words("level", small) == "level, and 250.0 times as fast"
     assert in_words("level", [model, row("llm")]) == "level with the LLM"
     assert in_words("beats_llm", [model]) == "model beats LLM"
 

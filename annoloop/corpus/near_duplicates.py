@@ -53,17 +53,18 @@ def shingles(normalised: str) -> list[str]:
     return words + [f"{left} {right}" for left, right in pairwise(words)]
 
 
-def group(texts: Sequence[str], *, threshold: float) -> list[int]:
+def group(texts: Sequence[str], *, threshold: float, largest: float = LARGEST_GROUP) -> list[int]:
     """Group near-duplicates: for every text the index of the first text of its group.
 
     Args:
         texts: n texts, in any order; their order decides only which text stands for its group.
         threshold: Jaccard index in (0, 1] from which on two texts are near-duplicates.
+        largest: share of all texts above which a chain is no group.
 
     Returns:
         n indices; `result[i] == i` for a text that stands alone or first. Groups are chains: neighbours
         reach the threshold, the ends of a chain may not. Where a chain takes in more than
-        `LARGEST_GROUP` of all texts (messages made from one template), only texts that are equal after
+        `largest` of all texts (messages made from one template), only texts that are equal after
         normalisation stay together: one side for all of them would leave nothing to compare.
     """
     normalised = [normalise(text) for text in texts]
@@ -78,7 +79,7 @@ def group(texts: Sequence[str], *, threshold: float) -> list[int]:
         if one != other and _jaccard(normalised[rows[left]], normalised[rows[right]]) >= threshold:
             parents[max(one, other)] = min(one, other)
     found = [_find(parents, index) for index in range(len(texts))]
-    most = max(LARGEST_GROUP * len(texts), _ALWAYS_KEPT)
+    most = max(largest * len(texts), _ALWAYS_KEPT)
     sizes = Counter(found)
     return [first if sizes[first] <= most else same[index] for index, first in enumerate(found)]
 

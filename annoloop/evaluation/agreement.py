@@ -118,18 +118,19 @@ def agreement(scheme: LabelScheme, texts: Sequence[Opinions], *, seed: int, samp
     """How far those agree who answered the same texts; texts with one opinion are left out.
 
     Intervals are 95 % percentiles of a bootstrap over texts (Efron and Tibshirani 1993, chapter 13).
+    `Opinions` on the same text are drawn together and count as one text.
     """
     shared = [one for one in texts if len(one.said) > 1]
     pairs = sum(len(one.said) * (len(one.said) - 1) // 2 for one in shared)
     if not shared:
         return Agreement(0, 0, NOT_DEFINED, NOT_DEFINED, NOT_DEFINED, NOT_DEFINED, NOT_DEFINED)
-    draw = _Draw(len(shared), seed, samples)
+    draw = _Draw([one.text for one in shared], seed, samples)
     exact, partial, per_label = _pair_counts(scheme, shared)
     values = [_units(scheme, one) for one in shared]
     columns = {name: _binary(values, name) for name in scheme.labels}
     chosen = _chosen(scheme, values, columns)
     return Agreement(
-        texts=len(shared),
+        texts=draw.texts,
         pairs=pairs,
         same=draw(_same(shared), lambda sums: sums[:, 0] / sums[:, 1]),
         f=draw(exact, f_of),
@@ -151,18 +152,22 @@ def agreement(scheme: LabelScheme, texts: Sequence[Opinions], *, seed: int, samp
 class _Draw:
     """Figures of sums over texts, with their intervals: the same texts are drawn for every figure."""
 
-    def __init__(self, texts: int, seed: int, samples: int) -> None:
+    def __init__(self, texts: Sequence[str], seed: int, samples: int) -> None:
+        place = {text: number for number, text in enumerate(dict.fromkeys(texts))}
+        self.text_of_row = np.array([place[text] for text in texts], dtype=np.int64)
+        self.texts = len(place)
         rng = np.random.default_rng(seed)
-        self.times = rng.multinomial(texts, np.full(texts, 1 / texts), size=samples).astype(np.float64)
+        shares = np.full(self.texts, 1 / self.texts)
+        self._times = rng.multinomial(self.texts, shares, size=samples).astype(np.float64)
 
     def __call__(self, rows: NDArray[np.generic], figure: Callable[[FloatArray], FloatArray]) -> Measure:
-        """`rows` is (texts, columns); `figure` makes (n,) figures of (n, columns) sums."""
-        table = np.asarray(rows, dtype=np.float64)
+        """`rows` is (opinions, columns); `figure` makes (n,) figures of (n, columns) sums."""
+        table = _by_text(np.asarray(rows, dtype=np.float64), self.text_of_row, self.texts)
         with np.errstate(divide="ignore", invalid="ignore"):
             value = _defined(figure(table.sum(axis=0)[None]))
             if value is None:
                 return NOT_DEFINED
-            drawn = percentile_interval(figure(self.times @ table))
+            drawn = percentile_interval(figure(self._times @ table))
             # Of texts that are all alike every sample is too, which says nothing of other texts.
             return Measure(value, None if drawn is None or is_point(drawn) else drawn)
 
@@ -218,7 +223,7 @@ Table = tuple[IntArray, IntArray]
 def _alpha_of(draw: _Draw, rows: IntArray, counts: IntArray, distances: FloatArray | None) -> Measure:
     values = counts.shape[1]
     sums = _alpha_sums(counts, _nominal(values) if distances is None else distances)
-    by_text = _by_text(sums, rows, draw.times.shape[1])
+    by_text = _by_text(sums, rows, len(draw.text_of_row))
     return draw(by_text, lambda drawn: _alpha(drawn, distances, values))
 
 

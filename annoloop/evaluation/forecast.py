@@ -259,7 +259,8 @@ def _advised(gain: Range, reach: Reach | None, standard_error: float | None) -> 
         return "reached"
     if reach is not None and reach.outlook == "out_of_reach":
         return "change_recipe"
-    if standard_error is not None and gain.value < min(standard_error, SMALL_GAIN):
+    near = reach is not None and reach.outlook == "within_reach"
+    if not near and standard_error is not None and gain.value < min(standard_error, SMALL_GAIN):
         return "stop"
     return "go_on"
 

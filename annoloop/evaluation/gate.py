@@ -13,21 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
 
-import numpy as np
-
-from annoloop.evaluation.scores import (
-    DocumentCounts,
-    FloatArray,
-    IntArray,
-    count,
-    f_of,
-    grouped,
-    is_point,
-    percentile_interval,
-    resampled,
-    wilson_interval,
-    wilson_of,
-)
+from annoloop.evaluation.paired import difference, lower_bound, paired_p, telling, worse_on
+from annoloop.evaluation.scores import DocumentCounts, count, f_of, wilson_interval
 from annoloop.types import Annotation, Counts, Decision, GateVerdict, Gold, HeldOutGold, LabelScheme, Scores
 
 EXAMPLE = "; one of them is near "
@@ -85,8 +72,8 @@ def gate(
 
     `model` and `llm` map input hashes to predictions. An LLM's answer that could not be understood
     belongs there as an empty annotation: it is the LLM's mistake. A text that the LLM was never asked
-    is left out of the mapping. `leaked` maps held-out hashes to the training text that is a near-duplicate
-    of theirs.
+    is left out of the mapping, and then judges neither of the two. `leaked` maps held-out hashes to the
+    training text that is a near-duplicate of theirs.
 
     The decision is "no_llm" without an LLM; "refused" where nothing can be claimed (the reason says what is
     missing, a line for each cause); "beats_llm" where the difference is positive and p <= alpha_k; "level"
@@ -100,109 +87,24 @@ def gate(
         return GateVerdict("no_llm", "No LLM was asked, so there is no LLM to beat.")
     usable = [g for g in gold if g.complete]
     ours, theirs = count(scheme, usable, model), count(scheme, usable, llm)
-    refusals = list(_refusals(usable, theirs, round_number=round_number, plan=plan, leaked=leaked or {}))
+    refusals = list(
+        _refusals(usable, ours, theirs, round_number=round_number, plan=plan, leaked=leaked or {})
+    )
     if refusals:
         return GateVerdict("refused", "\n".join(refusals))
+    asked = [g for g in usable if g.example.input_hash in llm]
+    ours, theirs = count(scheme, asked, model), count(scheme, asked, llm)
     delta, interval = difference(ours, theirs, seed=seed)
     p_value = paired_p(ours, theirs, seed=seed, resamples=plan.resamples)
     alpha = plan.alpha_of(round_number)
     bound = lower_bound(ours, theirs, alpha=alpha, seed=seed, samples=plan.resamples)
     decision = _decide(delta, bound, p_value, alpha=alpha, margin=plan.margin)
     reason = _reason(decision, ours, theirs, interval, p_value, alpha=alpha, plan=plan)
+    if unasked := len(usable) - len(asked):
+        reason += f" {unasked} more that the LLM was never asked are left out for both."
     if any(g.simulated for g in usable):
         reason += " The held-out answers were simulated from gold labels, not given by a person."
     return GateVerdict(decision, reason, p_value, alpha, delta, interval)
-
-
-def paired_p(ours: DocumentCounts, theirs: DocumentCounts, *, seed: int, resamples: int = 9_999) -> float:
-    """One-sided p of "ours is no better than theirs" on the same documents.
-
-    Single-choice categories: exact mid-p McNemar. All else: approximate randomisation.
-    """
-    if ours.input_hashes != theirs.input_hashes:
-        raise ValueError("the two approaches were counted on different documents")
-    if ours.exclusive:
-        won = int((ours.right & ~theirs.right).sum())
-        lost = int((~ours.right & theirs.right).sum())
-        return mcnemar_mid_p(won, lost)
-    return randomisation_p(ours.units, theirs.units, seed=seed, resamples=resamples)
-
-
-def mcnemar_mid_p(won: int, lost: int) -> float:
-    """P(X > won) + P(X = won) / 2 with X ~ Binomial(won + lost, 1/2) (Fagerland et al. 2013).
-
-    `won` counts the texts that ours has right and theirs wrong, `lost` the reverse.
-    """
-    from scipy.stats import binom
-
-    return float(binom.sf(won, won + lost, 0.5) + 0.5 * binom.pmf(won, won + lost, 0.5))
-
-
-def randomisation_p(ours: IntArray, theirs: IntArray, *, seed: int, resamples: int = 9_999) -> float:
-    """Approximate randomisation (Noreen 1989; Yeh 2000): swap the two approaches document by document.
-
-    Both arrays are (documents, 3): tp, fp, fn. p = (1 + #{dF* >= dF}) / (resamples + 1); 1.0 where F
-    is not defined.
-    """
-    total_ours, total_theirs = ours.sum(axis=0), theirs.sum(axis=0)
-    observed = float(f_of(total_ours) - f_of(total_theirs))
-    if math.isnan(observed):
-        return 1.0
-    # Swapping a document moves its difference from one side to the other; equal ones change nothing.
-    distinct, times = grouped(theirs - ours)
-    swaps = np.random.default_rng(seed).binomial(times, 0.5, size=(resamples, len(times)))
-    moved = swaps @ distinct
-    swapped = f_of(total_ours + moved) - f_of(total_theirs - moved)
-    # A swap that gives the same tables may differ in the last bit; NaN counts against the claim.
-    reached = int((~(swapped < observed - 1e-12)).sum())
-    return (1 + reached) / (resamples + 1)
-
-
-def difference(
-    ours: DocumentCounts, theirs: DocumentCounts, *, seed: int, samples: int = 2_000
-) -> tuple[float, tuple[float, float]]:
-    """Score of ours less score of theirs, and its 95 % paired bootstrap interval over documents.
-
-    Where every sample has the same difference, as on texts that both have right or on a single text, the
-    interval is that of the two scores' Wilson intervals, squared and added (Newcombe 1998, method 10).
-    """
-    both = np.concatenate([ours.units, theirs.units], axis=1)
-    drawn = resampled(both, seed=seed, samples=samples)
-    values: FloatArray = f_of(drawn[:, :3]) - f_of(drawn[:, 3:])
-    delta = float(f_of(ours.units.sum(axis=0)) - f_of(theirs.units.sum(axis=0)))
-    interval = percentile_interval(values) or (-1.0, 1.0)
-    return delta, _newcombe(ours, theirs, delta) if is_point(interval) else interval
-
-
-def _newcombe(ours: DocumentCounts, theirs: DocumentCounts, delta: float) -> tuple[float, float]:
-    us, them = (float(f_of(counts.units.sum(axis=0))) for counts in (ours, theirs))
-    (low, high), (their_low, their_high) = (
-        wilson_of(counts.units, exclusive=counts.exclusive) for counts in (ours, theirs)
-    )
-    down, up = math.hypot(us - low, their_high - them), math.hypot(high - us, them - their_low)
-    return max(-1.0, delta - down), min(1.0, delta + up)
-
-
-def lower_bound(
-    ours: DocumentCounts, theirs: DocumentCounts, *, alpha: float, seed: int, samples: int = 9_999
-) -> float:
-    """What the difference surpasses with 1 - alpha: the one-sided paired bootstrap bound over documents.
-
-    Where ours is worse on no document, every sample says so too. That none of n was worse says with 1 - alpha
-    that at most 1 - alpha^(1/n) of all documents are (Clopper and Pearson 1934), and the bound is so much
-    lower.
-    """
-    both = np.concatenate([ours.units, theirs.units], axis=1)
-    drawn = resampled(both, seed=seed, samples=samples)
-    values: FloatArray = f_of(drawn[:, :3]) - f_of(drawn[:, 3:])
-    bound = float(np.quantile(np.nan_to_num(values, nan=-1.0), alpha, method="lower"))
-    return bound if _worse(ours, theirs) else bound - (1 - alpha ** (1 / len(ours.input_hashes)))
-
-
-def _worse(ours: DocumentCounts, theirs: DocumentCounts) -> bool:
-    """Whether ours finds less or errs more on some document."""
-    less = theirs.units - ours.units
-    return bool(((less[:, 0] > 0) | (less[:, 1:].sum(axis=1) < 0)).any())
 
 
 def texts_needed(*, effect: float, alpha: float, power: float = 0.8, discordant: float = 0.2) -> int:
@@ -253,6 +155,7 @@ def rules_suffice(scores: Scores, target: float | None, *, exclusive: bool) -> R
 
 def _refusals(
     usable: list[Gold],
+    ours: DocumentCounts,
     theirs: DocumentCounts,
     *,
     round_number: int,
@@ -264,7 +167,7 @@ def _refusals(
     leaks = [g.example.input_hash for g in usable if g.example.input_hash in leaked]
     clean = sum(g.blind and g.example.input_hash not in leaked for g in usable)
     if clean < plan.min_texts:
-        yield _too_few(texts, clean, plan)
+        yield _too_few(theirs, clean, plan)
     assisted = sum(not g.blind for g in usable)
     if assisted:
         yield (
@@ -283,6 +186,8 @@ def _refusals(
             f"No verdict: all {texts} held-out texts have the label {', '.join(labels.pop())}, so there is "
             "nothing to tell apart."
         )
+    elif texts and not (ours.units[:, 0].any() or theirs.units[:, 0].any()):
+        yield f"No verdict: neither the model nor the LLM is right anywhere in the {texts} held-out texts."
     if theirs.missing > (1 - plan.minimum_answered) * texts:
         yield (
             f"No verdict: the LLM was asked only {texts - theirs.missing} of {texts} held-out texts; "
@@ -295,16 +200,21 @@ def _refusals(
         )
 
 
-def _too_few(texts: int, clean: int, plan: GatePlan) -> str:
+def _too_few(theirs: DocumentCounts, clean: int, plan: GatePlan) -> str:
+    texts, least = len(theirs.input_hashes), plan.min_texts - clean
     wish = texts_needed(effect=plan.effect, alpha=plan.alpha, power=plan.power)
+    if not theirs.exclusive and (found := int(theirs.units[:, (0, 2)].sum())):
+        wish = math.ceil(
+            texts * entities_needed(effect=plan.effect, alpha=plan.alpha, power=plan.power) / found
+        )
     on = (
         f"{texts} held-out texts"
         if clean == texts
         else f"{clean} blind, unseen ones of {texts} held-out texts"
     )
     return (
-        f"No verdict on {on}: at least {plan.min_texts - clean} more "
-        f"are needed, and about {wish - clean} more to show a difference of {plan.effect:.2f} "
+        f"No verdict on {on}: at least {least} more "
+        f"are needed, and about {max(wish - clean, least)} more to show a difference of {plan.effect:.2f} "
         f"with {plan.power:.0%} power."
     )
 
@@ -343,7 +253,7 @@ def _reason(
     if decision == "beats_llm":
         return f"The model beats the LLM: {figures}."
     if decision == "level":
-        return f"The model is level with the LLM, at most {plan.margin:.2f} behind: {figures}."
+        return f"The model is level with the LLM, at most {plan.margin:g} behind: {figures}."
     if decision == "llm_ahead":
         sure = "clearly " if interval[1] < 0 else "so far, though not beyond doubt, "
         return f"The LLM is {sure}ahead: {figures}."
@@ -361,9 +271,10 @@ def _more(ours: DocumentCounts, theirs: DocumentCounts, alpha: float, plan: Gate
     else:
         entities = float(ours.units[:, (0, 2)].sum())
         wished = math.ceil(texts * entities_needed(effect=effect, alpha=alpha, power=plan.power) / entities)
-    if plan.margin and not _worse(ours, theirs):
-        # So many without a worse one show that ours is at most the margin behind.
-        wished = max(wished, math.ceil(math.log(alpha) / math.log(1 - plan.margin)))
+    if plan.margin and not worse_on(ours, theirs).any():
+        # So many telling ones without a worse one show that ours is at most the margin behind.
+        needed = math.log(alpha) / math.log(1 - plan.margin)
+        wished = max(wished, math.ceil(needed * texts / max(telling(ours, theirs), 1)))
     return max(1, wished - texts)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from annoloop.evaluation.gate import difference, randomisation_p
+from annoloop.evaluation.paired import difference, randomisation_p
 from annoloop.evaluation.scores import DocumentCounts, f_of
 
 
@@ -51,6 +52,8 @@ def label_deltas(
         mine, other = (_of_label(counts, label) for counts in (ours, theirs))
         if mine.counts[:, 0, (0, 2)].any():
             found.append((label, mine, other))
+    # Corrected over many labels, no p of fewer resamples could ever be beyond chance.
+    resamples = max(resamples, math.ceil(2 * len(found) / alpha))
     raw = [_two_sided(mine, other, seed=seed, resamples=resamples) for _, mine, other in found]
     deltas = []
     for (label, mine, other), p_value in zip(found, holm(raw), strict=True):

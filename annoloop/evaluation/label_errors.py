@@ -123,9 +123,7 @@ def span_suspects(scheme: LabelScheme, gold: PoolGold) -> tuple[Suspect, ...]:
             tokens[token].append(place)
     best: dict[str, Suspect] = {}
     found = [suspect for said in names.values() for suspect in _odd(said)]
-    # Of a token beside a border it matters whether it is in a span, not in which.
-    borders = (one for said in tokens.values() for one in _odd(said, most=TOKEN_PLACES))
-    found += [one for one in borders if None in (one.label, one.expected)]
+    found += [suspect for said in tokens.values() for suspect in _odd_borders(said)]
     for suspect in found:
         key = suspect.gold.example.input_hash
         if key not in best or _order(suspect) < _order(best[key]):
@@ -133,8 +131,8 @@ def span_suspects(scheme: LabelScheme, gold: PoolGold) -> tuple[Suspect, ...]:
     return tuple(sorted(best.values(), key=_order))
 
 
-def _odd(said: Sequence[_Place], *, most: int | None = None) -> Iterator[Suspect]:
-    """The places that are labelled otherwise than most of the others, which count as `most` at most."""
+def _odd(said: Sequence[_Place]) -> Iterator[Suspect]:
+    """The places that are labelled otherwise than most of the others."""
     counted = Counter(place.label for place in said)
     if len(said) <= LEAST_PLACES or len(counted) == 1:
         return
@@ -142,8 +140,27 @@ def _odd(said: Sequence[_Place], *, most: int | None = None) -> Iterator[Suspect
     others = len(said) - 1
     for place in said:
         if place.asked and place.label != usual:
-            sure = max(counted[place.label] / (others + 2), 1 / (most + 2) if most else 0.0)
+            sure = counted[place.label] / (others + 2)
             yield Suspect(place.gold, sure, place.label, usual, place.surface, counted[usual], others)
+
+
+def _odd_borders(said: Sequence[_Place]) -> Iterator[Suspect]:
+    """The places in a span, in whichever, where most others are in none, and the other way round.
+
+    The others count as `TOKEN_PLACES` at most.
+    """
+    marked = Counter(place.label for place in said if place.label)
+    inside = marked.total()
+    outside = len(said) - inside
+    if len(said) <= LEAST_PLACES or not inside or not outside:
+        return
+    usual = max(marked, key=lambda one: (marked[one], one)) if inside >= outside else None
+    agreeing, fewer = (marked[usual], outside) if usual else (outside, inside)
+    others = len(said) - 1
+    sure = max(fewer / (others + 2), 1 / (TOKEN_PLACES + 2))
+    for place in said:
+        if place.asked and (place.label is None) != (usual is None):
+            yield Suspect(place.gold, sure, place.label, usual, place.surface, agreeing, others)
 
 
 def _order(suspect: Suspect) -> tuple[float, int, str]:

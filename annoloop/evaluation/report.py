@@ -169,6 +169,15 @@ def _escaped(text: str) -> str:
     return html.escape(_UNPRINTABLE.sub("\ufffd", text), quote=True)
 
 
+LONGEST_QUOTE = 400
+"""Characters of a text that a report quotes."""
+
+
+def shown_part(start: int, end: int, text: str) -> tuple[str, str]:
+    """The line of a `Quote` that says which part of a text it shows."""
+    return "shown", f"characters {start:,} to {end:,} of {len(text):,}"
+
+
 def shortened(text: str, spans: Iterable[Span], *, most: int) -> tuple[str, int, int]:
     """A part of a text of about `most` characters that holds its first span, with its (start, end)."""
     if len(text) <= most:

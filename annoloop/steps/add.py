@@ -88,18 +88,15 @@ def add(
     texts = {input_hash(row.text): row for row in reversed(rows)}
     known = project.store.known_hashes(texts)
     on_progress("splitting the texts", 0, 0)
-    plan = _plan(project, {h: row for h, row in texts.items() if h not in known}, "pool" if frozen else split)
+    # What moves may be near to what stays, as what is new may.
+    placed = texts if split and not frozen else {h: row for h, row in texts.items() if h not in known}
+    plan = _plan(project, placed, "pool" if frozen else split)
     near = {collision.input_hash: f"nearly the same as {collision.other}" for collision in plan.collisions}
     on_progress("saving the texts", 0, 0)
-    new = project.store.add_examples(
-        (
-            Example(name, row.text, row.meta, plan.splits[name])
-            for name, row in reversed(texts.items())
-            if name not in known
-        ),
-        excluded=near,
-    )
-    project.store.exclude_examples({name: why for name, why in near.items() if name not in texts})
+    fresh = ((n, row) for n, row in reversed(texts.items()) if n not in known)
+    made = (Example(name, row.text, row.meta, plan.splits[name]) for name, row in fresh)
+    new = project.store.add_examples(made, excluded=near)
+    project.store.exclude_examples({n: why for n, why in near.items() if n in known or n not in texts})
     moved = project.store.move_examples(known, split) if split and not frozen else 0
     taken = _import_gold(project, rows, blind) if gold else 0
     counts = project.store.example_counts()
@@ -144,12 +141,12 @@ def _bad_message(bad: Sequence[BadRow]) -> str:
     return "\n".join([f"{len(bad)} row(s) cannot be taken:", *listed]) if len(bad) > 1 else listed[0]
 
 
-def _plan(project: Project, new: Mapping[str, Row], forced: Split | None) -> SplitPlan:
+def _plan(project: Project, placed: Mapping[str, Row], forced: Split | None) -> SplitPlan:
     corpus = project.settings.corpus
-    existing = ((eg.input_hash, eg.text, eg.split) for eg in project.store.examples()) if new else ()
+    others = (eg for eg in project.store.examples() if eg.input_hash not in placed) if placed else ()
     return assign_splits(
-        [(name, row.text) for name, row in new.items()],
-        existing,
+        [(name, row.text) for name, row in placed.items()],
+        ((eg.input_hash, eg.text, eg.split) for eg in others),
         held_out=corpus.held_out,
         dev=corpus.dev,
         threshold=corpus.near_duplicate,

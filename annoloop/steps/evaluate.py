@@ -14,7 +14,15 @@ from annoloop.evaluation.leaderboard import headline, megabytes, ordered, throug
 from annoloop.evaluation.scores import count, over_seeds, score, scores_to_json
 from annoloop.hashing import input_hash
 from annoloop.project import Project
-from annoloop.steps.evidence.looks import gate_plan, keep_look, leaked, plan_notes, share_of
+from annoloop.steps.evidence.looks import (
+    gate_plan,
+    gate_seed,
+    keep_look,
+    leaked,
+    plan_notes,
+    share_of,
+    template_notes,
+)
 from annoloop.steps.evidence.verdict import in_words
 from annoloop.steps.llm.baseline import baseline_notes
 from annoloop.steps.llm.form import choose_form, form_of
@@ -144,6 +152,7 @@ def evaluate(project: Project, *, on_progress: OnProgress = silent) -> Evaluatio
     if llm is not None:
         notes += baseline_notes(project) + plan_notes(project)
     if model is not None:
+        notes += template_notes(project, gold, model.fingerprint)
         _keep_scores(project, model, rows[-1].scores)
     verdict = _verdict(project, gold, model, llm, said)
     if suffice is not None and rules_do:
@@ -159,7 +168,8 @@ def evaluate(project: Project, *, on_progress: OnProgress = silent) -> Evaluatio
         notes=tuple(notes),
         wheel=kept_wheel(project) if model or rules_do else None,
         said=in_words(verdict.decision, rows),
-        deltas=_deltas(project, gold, said),
+        # A look that spends nothing must not show what a verdict would go by.
+        deltas=_deltas(project, gold, said) if verdict.p_value is not None else (),
     )
     _keep(project, result, gold, model)
     return result
@@ -207,7 +217,7 @@ def _verdict(
         model=said["model"],
         llm=said["llm"],
         round_number=share,
-        seed=project.settings.training.seed,
+        seed=gate_seed(project),
         plan=plan,
         leaked=leaked(project, gold, model.fingerprint),
     )
@@ -234,8 +244,9 @@ def _deltas(
 ) -> tuple[LabelDelta, ...]:
     if "model" not in said or "llm" not in said or len(project.scheme.labels) < 2:
         return ()
-    ours, theirs = (count(project.scheme, gold, said[approach]) for approach in ("model", "llm"))
-    return label_deltas(ours, theirs, seed=project.settings.training.seed)
+    asked = [item for item in gold if item.complete and item.example.input_hash in said["llm"]]
+    ours, theirs = (count(project.scheme, asked, said[approach]) for approach in ("model", "llm"))
+    return label_deltas(ours, theirs, seed=gate_seed(project))
 
 
 def _answers(

@@ -48,9 +48,18 @@ def _score(project: Project, gold: Sequence[Gold], said: Mapping[str, Annotation
 
 def judge_rules(project: Project, source: RulesSource) -> tuple[Scores, RulesVerdict]:
     """The rules' score on all dev gold, and whether it reaches the project's target."""
-    scores = score_on_dev(project, source, list(project.dev_gold()))
+    gold = project.dev_gold()
+    scores = score_on_dev(project, source, list(gold))
     target = project.settings.rules.target
-    return scores, rules_suffice(scores, target, exclusive=project.scheme.is_exclusive)
+    verdict = rules_suffice(scores, target, exclusive=project.scheme.is_exclusive)
+    seen = sum(not item.blind for item in gold)
+    if verdict.suffice and seen:
+        said = (
+            f"{verdict.reason} But {seen} of {len(gold)} dev texts were not annotated blind, and gold made "
+            "with suggestions in view flatters the rules; answer them again without."
+        )
+        verdict = replace(verdict, suffice=False, reason=said)
+    return scores, verdict
 
 
 def best_source(project: Project, *, on_progress: OnProgress = silent) -> tuple[Source | None, str]:

@@ -107,6 +107,8 @@ class FigureTables(Database):
                 answers.c.retracted.is_(False),
                 answers.c.adjudicated.is_(False),
                 answers.c.verdict != "ignore",
+                # Of imported labels nobody knows how long they took.
+                answers.c.milliseconds > 0,
             )
             .order_by(answers.c.position.desc())
             .limit(limit)

@@ -88,7 +88,7 @@ def next_labels(project: Project) -> Range | None:
 def what_to_label(project: Project) -> str:
     """The most useful next step of a model that is not there yet, in one line."""
     curve, stop = _current(project), settled(agreements(project))
-    if curve is not None and curve.advice.advised == "change_recipe":
+    if curve is not None and curve.advice.advised in ("change_recipe", "stop"):
         return curve.advice.reason
     if stop is not None:
         return stop
@@ -102,7 +102,7 @@ def what_to_label(project: Project) -> str:
 def outlook(project: Project) -> str | None:
     """Whether to go on, in one line from what is known already; None where nothing is."""
     curve, stop = _current(project), settled(agreements(project))
-    if curve is not None and curve.advice.advised in ("reached", "change_recipe"):
+    if curve is not None and curve.advice.advised in ("reached", "change_recipe", "stop"):
         return curve.advice.reason
     if stop is not None:
         return stop

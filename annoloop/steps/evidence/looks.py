@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from annoloop.corpus.near_duplicates import group
+from annoloop.corpus.near_duplicates import LARGEST_GROUP, group
 from annoloop.evaluation.gate import GatePlan
 from annoloop.hashing import input_hash
 from annoloop.project import Project
@@ -41,17 +41,31 @@ def gate_plan(project: Project, *, rounds: int | None = None) -> GatePlan:
     if fixed is None:
         fixed = rounds or settings.rounds
         project.store.set_fact(PLAN_FACT, fixed)
+    alpha, margin = gate_terms(project)
+    return GatePlan(rounds=fixed, min_texts=settings.min_texts, alpha=alpha, margin=margin)
+
+
+def gate_terms(project: Project) -> tuple[float, float]:
+    """Alpha and margin: those that the first look fixed, before it those of the settings."""
+    settings = project.settings.gate
     terms = project.store.fact(TERMS_FACT) or {"alpha": settings.alpha, "margin": settings.margin}
-    return GatePlan(rounds=fixed, min_texts=settings.min_texts, **terms)
+    return terms["alpha"], terms["margin"]
+
+
+def gate_seed(project: Project) -> int:
+    """The seed that the first look was drawn with: another one would be another draw of the same p."""
+    terms = project.store.fact(TERMS_FACT) or {}
+    seed: int = terms.get("seed", project.settings.training.seed)
+    return seed
 
 
 def plan_notes(project: Project) -> list[str]:
     """A line where the settings have left the terms that the first look fixed."""
-    settings, terms = project.settings.gate, project.store.fact(TERMS_FACT)
-    if terms is None or terms == {"alpha": settings.alpha, "margin": settings.margin}:
+    settings, (alpha, margin) = project.settings.gate, gate_terms(project)
+    if (alpha, margin) == (settings.alpha, settings.margin):
         return []
     return [
-        f"the gate keeps alpha {terms['alpha']} and margin {terms['margin']}, fixed at the first look at the "
+        f"the gate keeps alpha {alpha} and margin {margin}, fixed at the first look at the "
         "held-out texts; [gate] says otherwise since"
     ]
 
@@ -92,7 +106,8 @@ def keep_look(
     if look.share in {known.share for known in looks}:
         return
     if not looks:
-        project.store.set_fact(TERMS_FACT, {"alpha": plan.alpha, "margin": plan.margin})
+        terms = {"alpha": plan.alpha, "margin": plan.margin, "seed": gate_seed(project)}
+        project.store.set_fact(TERMS_FACT, terms)
     project.store.set_fact(LOOKS_FACT, [asdict(known) for known in (*looks, look)])
 
 
@@ -116,6 +131,23 @@ def leaked(project: Project, gold: HeldOutGold, model: str) -> Mapping[str, str]
     Dev gold counts: the shipped model learns from it too. So does what the judged model, by its fingerprint,
     learned from before it was moved to the held-out texts, or left out of learning for being near one.
     """
+    return _near(project, gold, model)
+
+
+def template_notes(project: Project, gold: HeldOutGold, model: str) -> list[str]:
+    """A line where many texts are made from one template, so that near ones are not kept apart."""
+    strict = len(_near(project, gold, model, largest=1.0)) - len(_near(project, gold, model))
+    if not strict:
+        return []
+    return [
+        f"{strict} held-out texts are nearly the same as texts that the model learned from, as texts of one "
+        "template are: the scores are for texts of such templates"
+    ]
+
+
+def _near(
+    project: Project, gold: HeldOutGold, model: str, *, largest: float = LARGEST_GROUP
+) -> Mapping[str, str]:
     held = [item.example for item in gold if item.complete]
     now = [item.example for item in (*project.pool_gold(), *project.dev_gold()) if item.complete]
     kept = project.store.fact(LEARNED_FACT) or {"model": "", "texts": ()}
@@ -123,8 +155,7 @@ def leaked(project: Project, gold: HeldOutGold, model: str) -> Mapping[str, str]
     before = project.store.examples(hashes=sorted(gone), excluded=True) if gone else ()
     seen = [example.text for example in (*now, *before)]
     # Training texts first, so that a group that holds one is named by it.
-    groups = group(
-        [*seen, *(example.text for example in held)], threshold=project.settings.corpus.near_duplicate
-    )
+    texts = [*seen, *(example.text for example in held)]
+    groups = group(texts, threshold=project.settings.corpus.near_duplicate, largest=largest)
     firsts = zip(held, groups[len(seen) :], strict=True)
     return {example.input_hash: seen[first] for example, first in firsts if first < len(seen)}

@@ -12,8 +12,9 @@ from typing import Any
 from annoloop.errors import LLMError
 from annoloop.evaluation.agreement import Agreement, Opinions, agreement
 from annoloop.evaluation.errors import mistakes
+from annoloop.hashing import input_hash
 from annoloop.project import Project
-from annoloop.steps.llm.source import llm_source
+from annoloop.steps.llm.source import ImportedSource, llm_source
 from annoloop.types import Annotation, Answer, Example
 
 USEFUL = 50
@@ -237,7 +238,10 @@ def _beside_llm(
     if source is None or not shared:
         return None, None, None
     kept = project.store.predictions(source.key, hashes=sorted(shared))
-    read = {name: annotation for name, (annotation, _) in kept.items() if annotation is not None}
+    # Of a text whose answer the LLM was shown as an example it says nothing.
+    shots = () if isinstance(source, ImportedSource) else source.few_shot
+    shown = {input_hash(one.text) for one in shots}
+    read = {name: said for name, (said, _) in kept.items() if said is not None and name not in shown}
     if not read:
         return None, None, None
     pairs = [

@@ -19,7 +19,7 @@ from annoloop.evaluation.report_charts import Bar, CurveChart, CurvePoint, Level
 from annoloop.evaluation.scores import over_seeds
 from annoloop.project import Project
 from annoloop.steps.evaluate import EVALUATION_FACT
-from annoloop.steps.evidence.looks import PLAN_FACT
+from annoloop.steps.evidence.looks import PLAN_FACT, gate_terms
 from annoloop.steps.evidence.pace import Curve, Pace, pace
 from annoloop.steps.evidence.report_errors import errors_section
 from annoloop.steps.evidence.report_people import agreement_section, cost_section
@@ -81,7 +81,7 @@ def report(project: Project, out: Path) -> Reported:
     )
     page = _page(project, judged, figures, [section for section in sections if section is not None])
     _write(render_page(page), out)
-    return Reported(out, quoted + shown)
+    return Reported(out, len(quoted | shown))
 
 
 def _write(text: str, out: Path) -> None:
@@ -282,7 +282,7 @@ def _provenance(project: Project, judged: Mapping[str, Any]) -> Section:
     store, training, basis = project.store, project.settings.training, judged["basis"]
     counts, rules, trained = store.example_counts(), rules_source(project), _newest(project)
     wheel = kept_wheel(project)
-    gate = project.settings.gate
+    alpha, margin = gate_terms(project)
     pairs = [
         ("Judged", basis["at"]),
         ("Model", basis["model"] or "none"),
@@ -295,7 +295,7 @@ def _provenance(project: Project, judged: Mapping[str, Any]) -> Section:
         ("Held-out texts, hash", basis["held_out_texts"]),
         ("Texts", ", ".join(f"{split.replace('_', '-')} {counts[split]:,}" for split in SPLITS)),
         ("Left out as near-duplicates", f"{store.excluded_count():,}"),
-        ("Gate", f"{_gate_rounds(project)}, alpha {gate.alpha}, margin {gate.margin}"),
+        ("Gate", f"{_gate_rounds(project)}, alpha {alpha}, margin {margin}"),
         ("Wheel", Path(wheel).name if wheel else "none"),
         ("Versions", ", ".join(_versions())),
         ("Machine", f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"),

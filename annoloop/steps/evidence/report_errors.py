@@ -15,7 +15,16 @@ from annoloop.evaluation.errors import (
     regressions,
     slices,
 )
-from annoloop.evaluation.report import Block, Paragraph, Quote, Section, Table, shortened
+from annoloop.evaluation.report import (
+    LONGEST_QUOTE,
+    Block,
+    Paragraph,
+    Quote,
+    Section,
+    Table,
+    shortened,
+    shown_part,
+)
 from annoloop.project import Project
 from annoloop.steps.compare import ApproachName, Compared, Comparison, compare
 from annoloop.types import Annotation, DevGold, Gold, Span
@@ -23,7 +32,6 @@ from annoloop.types import Annotation, DevGold, Gold, Span
 SHOWN_TEXTS = 10
 SHOWN_WORSE = 5
 SHOWN_PAIRS = 12
-LONGEST = 400
 FEWEST_IN_SLICE = 10
 """A part of fewer texts is not shown: its score says little."""
 
@@ -37,15 +45,15 @@ _IN_WORDS: Mapping[MistakeKind, str] = {
 }
 
 
-def errors_section(project: Project) -> tuple[Section | None, int]:
-    """The mistakes on dev of the model, else of the rules, else of the LLM; and how many texts are quoted.
+def errors_section(project: Project) -> tuple[Section | None, frozenset[str]]:
+    """The mistakes on dev of the model, else of the rules, else of the LLM; and the texts quoted, by hash.
 
     The model is as it was before it learned from the dev texts. None where nobody has read any.
     """
     comparison = compare(project)
     found = next((a for who in _WHO for a in comparison.approaches if a.approach == who and a.scores), None)
     if found is None:
-        return None, 0
+        return None, frozenset()
     read = [text for text in comparison.texts if found.approach in text.said]
     analysis = _analysis(comparison, found.approach, read)
     worse = _regressions(project)
@@ -57,11 +65,11 @@ def errors_section(project: Project) -> tuple[Section | None, int]:
         marked = " Underlined is what is true, shaded what was said." if project.scheme.has_spans else ""
         blocks.append(Paragraph(told + marked))
     blocks += hardest
-    quoted = len(hardest)
+    quoted = {text.example.input_hash for text in analysis.texts[:SHOWN_TEXTS]}
     if worse is not None:
         blocks += _worse(project, worse)
-        quoted += min(len(worse.worse), SHOWN_WORSE)
-    return Section("Mistakes", tuple(blocks)), quoted
+        quoted |= {one.example.input_hash for one in worse.worse[:SHOWN_WORSE]}
+    return Section("Mistakes", tuple(blocks)), frozenset(quoted)
 
 
 def _told(name: str, analysis: ErrorAnalysis) -> str:
@@ -122,11 +130,13 @@ def _slices(project: Project, approach: ApproachName, read: list[Compared]) -> l
 
 
 def _quote(project: Project, text: WrongText) -> Quote:
-    spans = (*text.gold.spans, *text.said.spans)
-    cut, start, end = shortened(text.example.text, spans, most=LONGEST)
+    # What is cut is cut around the first mistake, not around what was right.
+    wrong = (part for mistake in text.mistakes for part in (mistake.gold, mistake.said))
+    spans = [part for part in wrong if isinstance(part, Span)]
+    cut, start, end = shortened(text.example.text, spans, most=LONGEST_QUOTE)
     lines = [_line(mistake, text.example.text) for mistake in text.mistakes[:SHOWN_TEXTS]]
     if len(cut) < len(text.example.text):
-        lines.append(("shown", f"characters {start:,} to {end:,} of {len(text.example.text):,}"))
+        lines.append(shown_part(start, end, text.example.text))
     if text.also_wrong:
         lines.append(("others", f"{text.also_wrong} of the other approaches err here too"))
     return Quote(cut, _within(text.gold, start, end), _within(text.said, start, end), tuple(lines))

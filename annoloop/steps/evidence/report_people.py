@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from annoloop.evaluation.agreement import Agreement, Measure
-from annoloop.evaluation.report import Block, Paragraph, Quote, Section, Table
+from annoloop.evaluation.report import (
+    LONGEST_QUOTE,
+    Block,
+    Paragraph,
+    Quote,
+    Section,
+    Table,
+    shortened,
+    shown_part,
+)
 from annoloop.project import Project
 from annoloop.steps.evidence.pace import MEASURED, Pace, annotator_speed
-from annoloop.steps.evidence.people_agreement import FEW, PeopleAgreement, people_agreement
+from annoloop.steps.evidence.people_agreement import FEW, Confusion, PeopleAgreement, people_agreement
 from annoloop.steps.llm.source import IMPORTED_FACT
 
 GAPS, LEAST_CONFUSED = 5, 2
@@ -82,14 +91,14 @@ def _llm(project: Project) -> list[Block]:
     return [Table(("LLM for", "model", "texts", "tokens", "money", "minutes"), rows), *unknown]
 
 
-def agreement_section(project: Project) -> tuple[Section | None, int]:
-    """How far those agree who answered the same texts, and how many texts are quoted for it.
+def agreement_section(project: Project) -> tuple[Section | None, frozenset[str]]:
+    """How far those agree who answered the same texts, and the hashes of the texts quoted for it.
 
     None where no text has two answers. Quoted are pool texts only.
     """
     found = people_agreement(project)
     if not found.people.texts:
-        return None, 0
+        return None, frozenset()
     rows = [("all", found.people)] if len(found.by_pair) > 1 else []
     rows += [(" and ".join(who), of) for who, of in found.by_pair.items()]
     if len(found.by_round) > 1:
@@ -114,16 +123,22 @@ def agreement_section(project: Project) -> tuple[Section | None, int]:
     )
     blocks.append(Table(("label", "given", "F of one by the other", "alpha", "AC1"), labels))
     gaps = tuple(_gaps(found))
-    return Section("Agreement of people", (*blocks, *gaps)), sum(isinstance(gap, Quote) for gap in gaps)
+    quoted = frozenset(eg.input_hash for one in _told_of(found) for eg in one.quoted)
+    return Section("Agreement of people", (*blocks, *gaps)), quoted
 
 
 def _gaps(found: PeopleAgreement) -> Iterator[Block]:
     """What the guidelines leave open, with texts to learn from as examples."""
-    for one in found.confused[:GAPS]:
-        if one.texts >= LEAST_CONFUSED:
-            yield Paragraph(f"{one.advice}.")
-            for example in one.quoted:
-                yield Quote(example.text, (), (), ())
+    for one in _told_of(found):
+        yield Paragraph(f"{one.advice}.")
+        for example in one.quoted:
+            cut, start, end = shortened(example.text, (), most=LONGEST_QUOTE)
+            whole = len(cut) == len(example.text)
+            yield Quote(cut, (), (), () if whole else (shown_part(start, end, example.text),))
+
+
+def _told_of(found: PeopleAgreement) -> list[Confusion]:
+    return [one for one in found.confused[:GAPS] if one.texts >= LEAST_CONFUSED]
 
 
 def _agreement_row(name: str, of: Agreement) -> tuple[str, ...]:

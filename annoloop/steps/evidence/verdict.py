@@ -29,8 +29,9 @@ def _saving(model: LeaderboardRow | None, llm: LeaderboardRow | None) -> str | N
     """Money where the LLM has a price, else time; None where the model saves neither as far as is known."""
     if model is None or llm is None:
         return None
-    if llm.cost is not None and llm.cost > (model.cost or 0.0):
-        return f"cheaper by {llm.cost - (model.cost or 0.0):.2f} per 1,000 texts"
+    saved = f"{llm.cost - (model.cost or 0.0):.2f}" if llm.cost is not None else "0.00"
+    if float(saved) > 0:
+        return f"cheaper by {saved} per 1,000 texts"
     if model.texts_per_second and llm.texts_per_second and model.texts_per_second > llm.texts_per_second:
         return f"{model.texts_per_second / llm.texts_per_second:,.1f} times as fast"
     return None

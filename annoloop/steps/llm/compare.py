@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from annoloop.errors import AnnoloopError, LLMError, SettingsError
-from annoloop.evaluation.gate import difference, paired_p
+from annoloop.evaluation.paired import difference, paired_p
 from annoloop.evaluation.scores import count, score, scores_to_json
 from annoloop.project import Project
 from annoloop.settings.edit import settings_with

@@ -9,7 +9,7 @@ from math import isnan
 from typing import TYPE_CHECKING, Literal
 
 from annoloop.errors import LLMError
-from annoloop.evaluation.gate import paired_p
+from annoloop.evaluation.paired import paired_p
 from annoloop.evaluation.scores import count, f_of
 from annoloop.project import Project
 from annoloop.steps.evidence.looks import looks_of

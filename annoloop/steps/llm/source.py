@@ -148,7 +148,13 @@ def shown_examples(project: Project, config: Mapping[str, Any] | None = None) ->
     pinned = project.store.fact(_FEW_SHOT_FACT)
     if pinned is None:
         return file_examples(project, config)
-    shots = tuple(Row(0, text, annotation=annotation_from_json(said)) for text, said in pinned)
+    # A text that was moved to be judged by is shown no longer.
+    splits = project.store.splits([input_hash(text) for text, _ in pinned])
+    shots = tuple(
+        Row(0, text, annotation=annotation_from_json(said))
+        for text, said in pinned
+        if splits.get(input_hash(text), "pool") == "pool"
+    )
     # What was pinned by an earlier choice of model stays: fewer only where the block says so itself.
     return shots if config.get("few_shot") is None else shots[: config["few_shot"]]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from annoloop.evaluation.gate import difference
+from annoloop.evaluation.paired import difference
 from annoloop.evaluation.scores import count
 from annoloop.project import Project
 from annoloop.rules.joining import HOWS, How, add_to_pipeline, join

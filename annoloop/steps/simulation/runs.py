@@ -57,7 +57,7 @@ class Ground:
 
     def material(self, seed: int) -> Material:
         """The parts of a seed."""
-        splits = self._drawn(seed) if self.shares else [g.example.split for g in self.gold]
+        splits = self._splits(seed)
         parts: dict[Split, list[Gold]] = {"pool": [], "dev": [], "held_out": []}
         for gold, split in zip(self.gold, splits, strict=True):
             example = Example(gold.example.input_hash, gold.example.text, split=split)
@@ -78,16 +78,18 @@ class Ground:
         kept = (g.example for g in self.gold if self.shares or g.example.split == "pool")
         return [Example(eg.input_hash, eg.text) for eg in kept]
 
-    def pool_texts(self) -> int:
-        """About how many texts there are to choose from."""
-        if self.shares:
-            return round(len(self.gold) * (1 - sum(self.shares)))
-        return sum(g.example.split == "pool" for g in self.gold)
+    def sizes(self, seed: int) -> tuple[int, int]:
+        """How many texts there are to choose from in a seed, and to judge by."""
+        splits = self._splits(seed)
+        return splits.count("pool"), splits.count("held_out")
 
     @cached_property
     def groups(self) -> list[int]:
         """Of each text the first one of its group of near-duplicates."""
         return group([g.example.text for g in self.gold], threshold=self.near_duplicate)
+
+    def _splits(self, seed: int) -> list[Split]:
+        return self._drawn(seed) if self.shares else [g.example.split for g in self.gold]
 
     def _drawn(self, seed: int) -> list[Split]:
         held_out, dev = self.shares or (0.0, 0.0)

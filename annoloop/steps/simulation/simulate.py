@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from annoloop.errors import AnnoloopError, TrainingError
@@ -142,19 +143,22 @@ def simulate(
     recipes = tuple(dict.fromkeys(recipes))
     for name in strategies:
         require_strategy(name, project.scheme)
+    if not recipes:
+        raise AnnoloopError("no recipe is named", hint=f"--recipes {QUICK}, or recipes of the kind")
     for name in recipes:
         if name != QUICK:
             load_recipe(name, project.scheme.kind)
     warnings: list[str] = []
-    ground = _ground(project, gold, columns, warnings)
+    numbers = range(project.settings.training.seed, project.settings.training.seed + seeds)
+    ground, sizes = _ground(project, gold, columns, warnings, numbers)
     ground = replace(ground, said=recorded(project, ground.choosable(), strategies))
     unit = unit or _unit(project)
-    texts, rounds = _size(ground.pool_texts(), batch or project.settings.selection.batch, rounds, batch)
+    texts, rounds = _size(min(sizes)[0], batch or project.settings.selection.batch, rounds, batch)
     spent = _budget(ground, texts, unit)
     share = project.settings.selection.random_share
     plans = [
         Plan(strategy, recipe, seed, spent, rounds, unit, share)
-        for seed in range(project.settings.training.seed, project.settings.training.seed + seeds)
+        for seed in numbers
         for recipe in recipes
         for strategy in strategies
     ]
@@ -163,12 +167,15 @@ def simulate(
     curves: dict[str, dict[str, dict[int, Curve]]] = {r: {s: {} for s in strategies} for r in recipes}
     for plan, curve in found.items():
         curves[plan.recipe][plan.strategy][plan.seed] = curve
-    return replace(_told(project, ground, curves, folder, unit, spent, rounds), warnings=tuple(warnings))
+    return replace(
+        _told(project, ground, sizes, curves, folder, unit, spent, rounds), warnings=tuple(warnings)
+    )
 
 
 def _told(
     project: Project,
     ground: Ground,
+    sizes: Sequence[tuple[int, int]],
     curves: Mapping[str, Mapping[str, Mapping[int, Curve]]],
     folder: Path,
     unit: Unit,
@@ -185,8 +192,8 @@ def _told(
         unit=unit,
         batch=batch,
         rounds=rounds,
-        pool=ground.pool_texts(),
-        test=_judging(ground),
+        pool=round(fmean(pool for pool, _ in sizes)),
+        test=round(fmean(test for _, test in sizes)),
         tables=tables,
         recipes=tuple(compare(between, baseline=first, unit=unit)) if len(between) > 1 else (),
         curves=curves,
@@ -201,7 +208,9 @@ def _ground(
     files: Sequence[Path],
     columns: tuple[str | None, str | None],
     warnings: list[str],
-) -> Ground:
+    seeds: Sequence[int],
+) -> tuple[Ground, list[tuple[int, int]]]:
+    """The gold, and of each seed how many texts there are to choose from and to judge by."""
     corpus = project.settings.corpus
     if files:
         gold, shares = _from_files(project, files, columns, warnings), (corpus.held_out, corpus.dev)
@@ -213,20 +222,23 @@ def _ground(
     usable = tuple(sorted(kept, key=lambda g: g.example.input_hash))
     lang, threshold = project.settings.project.lang, corpus.near_duplicate
     ground = Ground(usable, project.scheme, lang, threshold, shares, transformer=project.transformer)
-    pool, test = ground.pool_texts(), _judging(ground)
-    if pool < FEWEST_TEXTS or test < FEWEST_TEXTS // 2:
-        raise TrainingError(
-            f"{project.folder}: gold on {pool} texts to choose from and {test} to judge by shows nothing",
-            hint=f"at least {FEWEST_TEXTS} and {FEWEST_TEXTS // 2} are needed: label more, or give files "
-            "of labelled texts with --gold",
-        )
+    sizes = [ground.sizes(seed) for seed in seeds]
+    for seed, (pool, test) in zip(seeds, sizes, strict=True):
+        if pool < FEWEST_TEXTS or test < FEWEST_TEXTS // 2:
+            alike = f" in seed {seed}, with nearly equal texts on one side," if files else ""
+            raise TrainingError(
+                f"{project.folder}: gold on {pool} texts to choose from and {test} to judge by{alike} "
+                "shows nothing",
+                hint=f"at least {FEWEST_TEXTS} and {FEWEST_TEXTS // 2} are needed: label more, or give files "
+                "of labelled texts with --gold",
+            )
     require_two_labels(project, usable)
     if not any(g.annotation.labels or g.annotation.spans for g in usable):
         raise TrainingError(
             f"{project.folder}: none of the {len(usable)} texts with gold has a label: nothing to learn",
             hint="label more texts, or give files of labelled texts with --gold",
         )
-    return ground
+    return ground, sizes
 
 
 def _from_files(
@@ -245,12 +257,6 @@ def _from_files(
             name = input_hash(text)
             found.setdefault(name, Gold(Example(name, text), annotation, simulated=True))
     return tuple(found.values())
-
-
-def _judging(ground: Ground) -> int:
-    if ground.shares:
-        return round(len(ground.gold) * ground.shares[0])
-    return sum(g.example.split == "held_out" for g in ground.gold)
 
 
 def _unit(project: Project) -> Unit:
