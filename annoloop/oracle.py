@@ -20,6 +20,10 @@ ANNOTATOR = "oracle"
 SECONDS_PER_EDIT = 3.0
 
 
+First = dict[str, tuple[tuple[Path, int], Annotation]]
+"""Where a text, by its input hash, was labelled first, and how."""
+
+
 class Oracle:
     """Answers tasks by their text, from gold labels; made by `Oracle.load`.
 
@@ -54,7 +58,8 @@ class Oracle:
         """
         warnings: list[str] = []
         columns = (text_column, label_column)
-        gold = [item for path in paths for item in read_gold(path, scheme, lang, columns, warnings)]
+        first: First = {}
+        gold = [item for path in paths for item in read_gold(path, scheme, lang, columns, warnings, first)]
         if not gold:
             named = ", ".join(str(path) for path in paths)
             raise FormatError(f"{named}: not one labelled text", hint="an oracle needs a file of gold labels")
@@ -107,11 +112,17 @@ def _parts(annotation: Annotation) -> set[Span | str]:
 
 
 def read_gold(
-    path: Path, scheme: LabelScheme, lang: str, columns: tuple[str | None, str | None], warnings: list[str]
+    path: Path,
+    scheme: LabelScheme,
+    lang: str,
+    columns: tuple[str | None, str | None],
+    warnings: list[str],
+    first: First | None = None,
 ) -> Iterator[tuple[str, Annotation]]:
     """Text and labels of every row that has labels; what is odd goes to `warnings`.
 
-    `columns` are those of the texts and the categories, for CSV and TSV; None: found by their names.
+    `columns` are those of the texts and the categories, for CSV and TSV; None: found by their names. `first`
+    holds what earlier files say, and is added to.
 
     Raises:
         FormatError: a line cannot be read.
@@ -121,7 +132,7 @@ def read_gold(
     from annoloop.corpus.tokenizer import blank
 
     nlp = blank(lang)
-    first: dict[str, tuple[int, Annotation]] = {}
+    first = {} if first is None else first
     text_column, label_column = columns
     rows = read_rows(
         path,
@@ -139,10 +150,12 @@ def read_gold(
                 f"{path}, line {row.line}: no complete, accepted labels, so no answer to this text"
             )
             continue
-        line, annotation = first.setdefault(row.text, (row.line, row.annotation))
-        if line != row.line:
+        here = (path, row.line)
+        where, annotation = first.setdefault(input_hash(row.text), (here, row.annotation))
+        if where != here:
             if annotation != row.annotation:
-                warnings.append(f"{path}, line {row.line}: labelled differently in line {line}, which counts")
+                other = f"line {where[1]}" if where[0] == path else f"{where[0]}, line {where[1]}"
+                warnings.append(f"{path}, line {row.line}: labelled differently in {other}, which counts")
             continue
         for problem in off_token_borders(nlp, row.text, row.annotation):
             span = problem.span

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import spacy
 from small_project import ASSETS, LABELS, expert, feedback, small_project, write_rows
@@ -16,6 +17,7 @@ from annoloop.hashing import input_hash
 from annoloop.project import Project
 from annoloop.selection.costs import token_counts
 from annoloop.steps import ask
+from annoloop.steps.add import add
 from annoloop.steps.ask import BLIND_ROUND, answer_with, ask_blind, open_round
 from annoloop.steps.llm.source import llm_source
 from annoloop.steps.signals import Signals
@@ -228,3 +230,39 @@ def test_only_texts_of_the_pool_are_ever_ranked(tmp_path):
     record = open_round(project, 1, batch=500, source=None)
     pool = {eg.input_hash for eg in project.store.examples(split="pool")}
     assert {input_hash(text) for text in texts_of(project, 1)} <= pool and record.strategy.endswith("Aufzug")
+
+
+def test_texts_that_come_before_the_blind_round_ends_do_not_make_it_longer(tmp_path):
+    project = small_project(tmp_path / "p", ROWS[:60])
+    ask_blind(project, limit=5)
+    before = {task.task_hash for task in project.store.tasks(round=BLIND_ROUND)}
+    add(project, [write_rows(tmp_path / "more.jsonl", [{"text": row["text"]} for row in feedback(400)])])
+    ask_blind(project, limit=5)
+    assert {task.task_hash for task in project.store.tasks(round=BLIND_ROUND)} == before
+    ask_blind(project, limit=8)
+    held = [t for t in project.store.tasks(round=BLIND_ROUND) if t.example.split == "held_out"]
+    assert len(held) == 8
+
+
+def test_a_book_among_notes_does_not_make_a_batch_of_the_whole_pool(tmp_path):
+    rows = [*({"text": row["text"]} for row in BRANDS), *({"text": f"{n} word " * 50_000} for n in range(3))]
+    project = small_project(tmp_path / "p", rows, kind="ner", lang="en", labels=["FASHION_BRAND"])
+    assert len(open_round(project, 1, batch=10, source=None).tasks) <= 30
+
+
+def test_the_lot_of_a_narrowed_pool_is_not_of_the_texts_that_were_sought(tmp_path, monkeypatch):
+    project = entities(tmp_path / "p", model=True, selection='unit = "texts"')
+    monkeypatch.setattr(ask, "RANKED_TEXTS", 10)
+    write_rows(project.patterns, [{"label": "FASHION_BRAND", "pattern": [{"IS_ALPHA": True}]}])
+    hashes = [name for _, name in project.store.unasked("pool")]
+    signals = Signals(project, (), latest_model(project))
+    kept, lot = ask._narrowed(hashes, np.random.default_rng(0), signals, ("FASHION_BRAND",), 8)
+    assert len(lot) == 10 < len(kept) and lot < set(kept)
+
+
+def test_a_batch_in_tokens_is_as_many_texts_as_it_has(tmp_path):
+    project = begun(tmp_path / "p", unit='"tokens"', batch=40)
+    answer_all = expert(project, ROWS)
+    open_round(project, 1, batch=40, source=None)
+    answer_with(project, answer_all, 1)
+    assert open_round(project, 2, batch=40, source=None).strategy == "margin_kmeans"

@@ -74,6 +74,19 @@ def test_a_text_labelled_in_two_ways_keeps_the_first_and_warns(tmp_path):
     assert "line 3" in warning and "line 1" in warning
 
 
+def test_a_text_labelled_in_two_ways_in_two_files_warns_too(tmp_path):
+    for name, label in (("a", "X"), ("b", "Y")):
+        row = {"text": "Der Aufzug steht", "label": label}
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(row) + "\n", encoding="utf8")
+    scheme = LabelScheme("textcat", ("X", "Y"))
+    found = Oracle.load(tmp_path / "a.jsonl", tmp_path / "b.jsonl", scheme=scheme, lang="de")
+    [warning] = found.warnings
+    assert (
+        "b.jsonl, line 1: labelled differently in" in warning and "a.jsonl, line 1, which counts" in warning
+    )
+    assert len(found) == 1
+
+
 def test_spans_off_token_borders_stay_exact_and_warn(tmp_path):
     expert = oracle(tmp_path, {"text": "ok", "spans": []}, {"text": "Vansen go", "spans": [span(0, 4)]})
     assert expert.answer(task("Vansen go"), seq=1).annotation.spans == (Span(0, 4, "X"),)

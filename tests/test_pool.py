@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_project import write_rows
 
 from annoloop.hashing import input_hash
 from annoloop.oracle import Oracle
@@ -15,8 +16,9 @@ from annoloop.project import Project
 from annoloop.selection.pool import PoolFeatures
 from annoloop.selection.proxy import Proxy
 from annoloop.steps import ask, pool
+from annoloop.steps.add import add
 from annoloop.steps.ask import answer_with, open_round
-from annoloop.steps.pool import by_lot, pool_features
+from annoloop.steps.pool import by_lot, pool_features, shortlist
 from annoloop.types import Annotation, Example, Gold, LabelScheme, PoolGold
 
 SCHEME = LabelScheme("textcat", ("FOOD", "TRAIN"))
@@ -179,3 +181,45 @@ def test_another_store_in_the_same_folder_is_found_out(tmp_path: Path) -> None:
     one, two = (found.probabilities(gold_of(rows[:10]), scheme=SCHEME, seed=0) for found in (kept, whole))
     assert one is not None and two is not None
     assert np.allclose(one, two, atol=1e-6)
+
+
+def words(number: int) -> str:
+    """Words of letters alone: figures are all the same to the features."""
+    draw = np.random.default_rng(number)
+    return " ".join("".join(draw.choice(list("abcdefghijklmnop"), 6)) for _ in range(8))
+
+
+def test_a_label_without_gold_is_sought_by_its_name_in_a_large_pool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ask, "LOOKED_AT", 100)
+    monkeypatch.setattr(pool, "BY_LOT", 10)
+    monkeypatch.setattr(pool, "SHORTLISTED", 2)
+    project = Project.create(tmp_path / "p", kind="textcat", labels=["Lift", "Stairs", "Rooftop"])
+    texts = [*(words(n) for n in range(300)), *(f"{words(n)} rooftop garden" for n in range(300, 303))]
+    project.store.add_examples(Example(input_hash(text), text, split="pool") for text in texts)
+    open_round(project, 1, batch=6, source=None, seek=["Rooftop"])
+    asked = [task.example.text for task in project.store.tasks(round=1)]
+    assert sum("rooftop" in text for text in asked) >= 2
+
+
+def test_equal_doubts_of_a_large_pool_do_not_go_by_who_came_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "BY_LOT", 5)
+    monkeypatch.setattr(pool, "SHORTLISTED", 1)
+    texts, lists = [words(n) for n in range(200)], []
+    for place, order in enumerate((texts, texts[::-1])):
+        project = Project.create(tmp_path / str(place), kind="textcat", labels=["Lift", "Stairs"])
+        project.store.add_examples(Example(input_hash(text), text, split="pool") for text in order)
+        rows = [
+            {"text": f"alpha beta {n}{w}", "label": "Lift" if n % 2 else "Stairs"}
+            for n, w in enumerate("abcd")
+        ]
+        add(project, [write_rows(tmp_path / "gold.jsonl", rows)], gold=True, split="pool")
+        found = shortlist(
+            project, project.store.unasked("pool"), wanted=("margin",), seek=(), batch=20, seed=(0, 1)
+        )
+        lists.append((set(found[0]), found[1]))
+        project.store.close()
+    assert lists[0] == lists[1]

@@ -18,10 +18,10 @@ from annoloop.hashing import input_hash
 from annoloop.selection import diversity, registry
 from annoloop.selection.batch import select
 from annoloop.selection.candidates import Candidates
-from annoloop.selection.costs import SECONDS_PER_WORD, SECONDS_TO_START, seconds_needed, token_counts
+from annoloop.selection.costs import SECONDS_PER_WORD, SECONDS_TO_START, seconds_needed, token_counts, typical
 from annoloop.selection.proxy import Proxy
 from annoloop.selection.registry import NEEDS, STRATEGIES, default_for, settle, strategy_named
-from annoloop.selection.strategies import MissingSignalError, doubt, lowest
+from annoloop.selection.strategies import MissingSignalError, doubt, lowest, margin
 from annoloop.settings import schema
 from annoloop.types import Annotation, Example, Gold, LabelScheme, PoolGold
 
@@ -308,6 +308,32 @@ def test_a_batch_by_tokens_is_full_and_never_too_dear():
     assert len(chosen("margin", Candidates(0), n=3, costs=np.zeros(0))) == 0
 
 
+def test_what_is_left_of_a_budget_in_tokens_is_not_filled_with_near_duplicates():
+    """Others are there, though none is short enough for the rest."""
+    draw = np.random.default_rng(0)
+    words = ["".join("abcdefghijklmnopqrst"[int(c)] for c in f"{n:04d}") for n in range(3000)]
+    texts = [" ".join(draw.choice(words, 20, replace=False)) for _ in range(200)]
+    texts += ["Thanks" + "!" * n for n in range(5)] + ["thanks", "THANKS.", "Thanks ."]
+    tokens = np.maximum(token_counts(texts), 1).astype(float)
+    near = {"features": Proxy(texts).features}
+    for seed in range(4):
+        batch = chosen(
+            "random",
+            Candidates(len(texts), **near),
+            n=187,
+            seed=seed,
+            hashes=[input_hash(text) for text in texts],
+            costs=tokens,
+            groups=np.asarray(group(texts, threshold=0.85)),
+        )
+        assert sum(row >= 200 for row in batch) <= 1 and len(batch) >= 9
+
+
+def test_one_huge_text_does_not_make_the_others_longer():
+    assert typical(np.array([10.0, 12, 8, 10])) == 10
+    assert typical(np.array([10.0] * 99 + [900_000])) == pytest.approx(10.9)
+
+
 def test_sought_labels_take_half_in_turn_and_only_where_they_may_be():
     pool = Candidates(100, probabilities=confidence())
     sought = np.zeros((100, 2))
@@ -366,13 +392,17 @@ def failing(candidates, n, rng):
     return candidates.nothing
 
 
+def by_model(candidates, n, rng):
+    return margin(candidates, n, rng)
+
+
 HOW = "twice"
 
 
 @pytest.fixture
 def package(monkeypatch):
     """An installed package that brings strategies along."""
-    names = ("first_ones", "broken", "failing", "absent")
+    names = ("first_ones", "broken", "failing", "by_model", "absent")
     points = [EntryPoint(name, f"{__name__}:{name}", "annoloop.strategies") for name in names]
 
     def installed(*, group):
@@ -405,6 +435,11 @@ def test_a_packages_strategy_that_fails_is_named(package):
         chosen("failing", Candidates(9), n=3)
     with pytest.raises(AnnoloopError, match=r"'absent'.*cannot be loaded"):
         chosen("absent", Candidates(9), n=3)
+
+
+def test_a_packages_strategy_without_a_model_gives_way_to_the_lot(package):
+    assert sorted(chosen("by_model", Candidates(9), n=3)) == sorted(chosen("random", Candidates(9), n=3))
+    assert chosen("by_model", Candidates(9, probabilities=confidence(9)), n=3) != []
 
 
 # -- costs -------------------------------------------------------------------------------------

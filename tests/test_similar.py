@@ -289,3 +289,11 @@ def test_of_a_large_pool_only_what_is_looked_at_closely_is_read(project, monkeyp
     opened = by_vectors(project, "kmeans_start")
     assert len(open_round(opened, 1, batch=2, source=None).tasks) == 2
     assert len(PoolVectors(opened.pool_features / "vectors")) == 4
+
+
+def test_what_is_asked_already_is_not_said_to_be_asked_first(project):
+    open_round(project, 1, batch=2, source=None)
+    asked = project.store.tasks(round=1)[0].example.text
+    found = similar(project, f"{asked} {asked.split()[0]}", top=1, labelled=True, by_words=True, ask=True)
+    assert found_texts(found) == [asked] and found.asked_in is None
+    assert similar(project, "zzzz", by_words=True, ask=True).asked_in is None

@@ -182,6 +182,12 @@ def test_runs_from_another_bert_are_other_runs(tmp_path):
     assert [before == after for before, after in zip(*named, strict=True)] == [False, True, True]
 
 
+def test_a_batch_of_the_settings_in_tokens_is_not_taken_for_texts(project, gold, simulated):
+    settings(project.folder, selection='unit = "tokens"\nbatch = 60')
+    told = small(Project.open(project.folder), gold, batch=None, rounds=2)
+    assert told.unit == "tokens" and 30 <= told.batch <= 120
+
+
 def test_recipes_are_compared_under_random(project, gold):
     found = small(project, gold, recipes=["quick", "textcat_linear"], seeds=1, rounds=2)
     assert set(found.tables) == {"quick", "textcat_linear"}

@@ -20,6 +20,9 @@ from annoloop.selection.strategies import MissingSignalError, lowest
 SOUGHT = 0.5
 """The part of the ranked texts that goes to labels sought on purpose."""
 
+ENOUGH = 0.5
+"""The part of a budget that is enough of a batch where only texts that are too dear are left."""
+
 _CHUNK = 20_000
 Chooser = Callable[[IndexArray, int], IndexArray]
 """At most so many of these rows, the most wanted first."""
@@ -80,8 +83,7 @@ def select(
     except MissingSignalError:
         pass
     batch.fill(lot, budget)
-    batch.reopen()
-    batch.fill(lot, budget)
+    batch.fill_with_near(lot, budget)
     if not batch.chosen:
         batch.fill(lot, math.inf, most=1)
     return [int(order[row]) for row in batch.chosen]
@@ -119,11 +121,14 @@ class _Batch:
             tried[found] = True
             self._add(found, budget)
 
-    def reopen(self) -> None:
-        """Let in what is nearly the same as what was chosen."""
+    def fill_with_near(self, choose: Chooser, budget: float) -> None:
+        """Let in what is nearly the same as what was chosen where little else fits or is left."""
+        if self._open.any() and self.spent >= ENOUGH * budget:
+            return
         self.limit, self.groups = math.inf, None
         self._open = np.ones(self.candidates.count, dtype=np.bool_)
         self._open[self.chosen] = False
+        self.fill(choose, budget)
 
     def _add(self, found: IndexArray, budget: float) -> None:
         new: list[int] = []

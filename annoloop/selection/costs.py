@@ -15,9 +15,18 @@ SECONDS_PER_WORD = 60 / 238
 (Brysbaert 2019), the start is a guess."""
 
 
+LONGEST = 10
+"""Medians above which a text counts as no longer: one book is not the mean of many notes."""
+
+
 def token_counts(texts: Sequence[str]) -> IntArray:
     """(texts,): words and marks of each text, about as many as spaCy makes; 0 for a blank text."""
     return np.asarray([sum(1 for _ in TOKEN.finditer(text)) for text in texts], dtype=np.int64)
+
+
+def typical(costs: IntArray | FloatArray) -> float:
+    """The mean cost of a text, none counted as more than `LONGEST` medians."""
+    return float(np.minimum(costs, LONGEST * max(float(np.median(costs)), 1.0)).mean())
 
 
 def word_counts(texts: Sequence[str]) -> IntArray:

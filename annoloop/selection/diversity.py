@@ -122,7 +122,8 @@ def embed(features: Any, rng: np.random.Generator) -> FloatArray:
     if points is None and texts > DIMENSIONS:
         svd = TruncatedSVD(DIMENSIONS, random_state=_seed(rng))
         # Beside other work two threads wait for each other twenty times as long as one computes.
-        with threadpool_limits(limits=1):
+        # Texts of punctuation alone have no variance, of which scikit-learn makes a ratio.
+        with threadpool_limits(limits=1), np.errstate(divide="ignore", invalid="ignore"):
             points = svd.fit_transform(features)
     elif points is None:
         points = _dense(features)

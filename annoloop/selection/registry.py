@@ -18,6 +18,7 @@ import numpy as np
 from annoloop.errors import AnnoloopError
 from annoloop.selection import diversity, strategies
 from annoloop.selection.candidates import Candidates, IndexArray, Strategy
+from annoloop.selection.strategies import MissingSignalError
 from annoloop.types import STRATEGY_GROUP, LabelScheme
 
 STRATEGIES: dict[str, Strategy] = {
@@ -126,6 +127,9 @@ def _checked(name: str, strategy: Any) -> Strategy:
     def checked(candidates: Candidates, n: int, rng: np.random.Generator) -> IndexArray:
         try:
             rows = np.asarray(strategy(candidates, n, rng))
+        except MissingSignalError:
+            # As ours: by lot where what it needs is not known yet.
+            raise
         except Exception as error:
             raise AnnoloopError(
                 f"the strategy {name!r} failed: {type(error).__name__}: {error}",

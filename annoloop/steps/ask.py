@@ -46,9 +46,11 @@ def ask_blind(project: Project, *, limit: int | None = None, known: Container[st
     `known` holds the input hashes that the one who answers can answer; None means all.
     """
     store = project.store
+    begun = {task.example.input_hash for task in store.tasks(round=BLIND_ROUND)} if limit else set()
     for split in ("held_out", "dev"):
         examples = _answerable(store.examples(split=split), known)  # type: ignore[arg-type]
-        drawn = sorted(examples, key=lambda eg: eg.input_hash)[:limit]
+        # Those that were asked before more texts came count.
+        drawn = sorted(examples, key=lambda eg: (eg.input_hash not in begun, eg.input_hash))[:limit]
         answered = {a.input_hash for a in store.answers_in_force(hashes=[eg.input_hash for eg in drawn])}
         # Held-out texts come first: nothing can be judged without them.
         priority = 1.0 if split == "held_out" else 0.0
@@ -141,18 +143,26 @@ def _choose(
     rng = np.random.default_rng([settings.training.seed, number])
     model = latest_model(project)
     hashes, lot = [name for _, name in pool], None
+    unread = Signals(project, (), model, on_progress)
     if read_by_models(wanted):
-        hashes = _narrowed(hashes, rng, Signals(project, (), model, on_progress), seek, batch)
+        hashes, lot = _narrowed(hashes, rng, unread, seek, unread.texts_of(batch))
     elif len(pool) > LOOKED_AT:
         seed = (settings.training.seed, number)
         hashes, lot = shortlist(
-            project, pool, wanted=wanted, seek=seek, batch=batch, seed=seed, on_progress=on_progress
+            project,
+            pool,
+            wanted=wanted,
+            seek=seek,
+            batch=unread.texts_of(batch),
+            seed=seed,
+            on_progress=on_progress,
         )
     texts = project.store.examples(hashes=hashes)
     signals = Signals(project, texts, model, on_progress)
     candidates = signals.candidates(wanted)
-    strategy = settle(wanted, candidates, n=batch)
     budget, costs = signals.costs(batch)
+    asked = batch if costs is None else max(1, round(budget / float(costs.mean())))
+    strategy = settle(wanted, candidates, n=asked)
     rows = select(
         strategy,
         [eg.input_hash for eg in texts],
@@ -169,11 +179,17 @@ def _choose(
     return strategy + seeking, [texts[row] for row in rows]
 
 
-def _narrowed(hashes: list[str], rng: Any, signals: Signals, seek: tuple[str, ...], batch: int) -> list[str]:
-    """As many texts as a model may read in a round: a sample by lot, and the likeliest ones of a label."""
+def _narrowed(
+    hashes: list[str], rng: Any, signals: Signals, seek: tuple[str, ...], batch: int
+) -> tuple[list[str], frozenset[str] | None]:
+    """As many texts as a model may read in a round: a sample by lot, and the likeliest ones of a label.
+
+    Also which of them the lot drew; None where these are all.
+    """
     if len(hashes) <= RANKED_TEXTS:
-        return hashes
+        return hashes, None
     kept = [hashes[row] for row in by_lot(hashes, RANKED_TEXTS, rng.integers(2**32, size=2).tolist())]
+    drawn = frozenset(kept)
     if seek:
         looked_at = by_lot(hashes, LOOKED_THROUGH, rng.integers(2**32, size=2).tolist())
         texts = signals.project.store.examples(hashes=[hashes[row] for row in looked_at])
@@ -181,7 +197,7 @@ def _narrowed(hashes: list[str], rng: Any, signals: Signals, seek: tuple[str, ..
         for column in () if found is None else found.T:
             best = column.argsort(kind="stable")[::-1][:batch]
             kept += [texts[i].input_hash for i in best if column[i] > 0]
-    return list(dict.fromkeys(kept))
+    return list(dict.fromkeys(kept)), drawn
 
 
 def _tasks(

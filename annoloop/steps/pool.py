@@ -119,6 +119,9 @@ def shortlist(
     if seek or any("probabilities" in NEEDS.get(name, ()) for name in wanted):
         ranked = _ranked(project, pool, "entropy" in wanted, seek, batch, on_progress)
         chosen.update(dict.fromkeys(hashes[row] for row in ranked))
+    if unknown := _without_gold(project, seek):
+        named = _by_name(project, pool, unknown, batch, on_progress)
+        chosen.update(dict.fromkeys(hashes[row] for row in named))
     return list(chosen), lot
 
 
@@ -143,11 +146,40 @@ def _ranked(
     found = found[rows_kept]
     # One that was taken out before its words were learned counts as sure, so that it waits.
     found[rows_kept < 0] = np.eye(1, found.shape[1])
+    # Equal ones by their names, not by who came first.
+    order = np.argsort(short_names([name for _, name in pool]), kind="stable")
+    found = found[order]
     candidates = Candidates(len(pool), exclusive=scheme.is_exclusive, probabilities=found)
     choose: Any = entropy if by_entropy else margin
     rows = choose(candidates, SHORTLISTED * batch, np.random.default_rng(0)).tolist()
     for label in seek:
         rows += lowest(-found[:, scheme.labels.index(label)], SHORTLISTED * batch).tolist()
+    return list(dict.fromkeys(order[rows].tolist()))
+
+
+def _without_gold(project: Project, seek: Sequence[str]) -> list[str]:
+    """The labels sought of which no probability can tell: no text of the pool has them yet."""
+    if not seek:
+        return []
+    known = {label for item in project.pool_gold() for label in item.annotation.labels}
+    return [label for label in seek if label not in known and not project.scheme.has_spans]
+
+
+def _by_name(
+    project: Project,
+    pool: Sequence[tuple[int, str]],
+    labels: Sequence[str],
+    batch: int,
+    on_progress: OnProgress,
+) -> list[int]:
+    """Rows of the pool that are nearest to the labels' names and definitions."""
+    kept = pool_features(project, pool, on_progress=on_progress)
+    rows_kept = kept.rows_of(np.asarray([at for at, _ in pool], dtype=np.int64))
+    rows: list[int] = []
+    for label in labels:
+        close = kept.closeness(f"{label} {project.scheme.definitions.get(label, '')}")
+        near = np.where(rows_kept < 0, 0.0, close[rows_kept]) if len(close) else np.zeros(len(pool))
+        rows += [row for row in lowest(-near, SHORTLISTED * batch).tolist() if near[row] > 0]
     return list(dict.fromkeys(rows))
 
 

@@ -17,6 +17,7 @@ from annoloop.selection.costs import (
     SECONDS_TO_START,
     seconds_needed,
     token_counts,
+    typical,
     word_counts,
 )
 from annoloop.selection.proxy import Proxy
@@ -28,6 +29,9 @@ from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.sources import ModelSource, RulesSource, Source, ask_source, rules_source
 from annoloop.steps.vote import disagreements, voters
 from annoloop.types import Annotation, Example
+
+SAMPLED = 500
+"""Texts of the pool whose words say how many of it a batch has."""
 
 TIMES = 500
 """Newest measured answers that the model of time is fitted to."""
@@ -184,7 +188,16 @@ class Signals:
         if unit == "texts" or not (unit == "tokens" or self.project.scheme.has_spans):
             return float(batch), None
         tokens = np.maximum(token_counts(texts), 1).astype(np.float64)
-        return (float(batch) if unit == "tokens" else batch * float(tokens.mean())), tokens
+        return (float(batch) if unit == "tokens" else batch * typical(tokens)), tokens
+
+    def texts_of(self, batch: int) -> int:
+        """About how many texts a batch of the pool has; `costs` knows it where the texts are read."""
+        unit = self.project.settings.selection.unit
+        words = self.project.store.words_ahead(limit=SAMPLED) if unit in ("tokens", "seconds") else None
+        if words is None:
+            return batch
+        each = words if unit == "tokens" else float(self._seconds(np.asarray([round(words)]))[0])
+        return max(1, round(batch / max(each, 0.1)))
 
     def _seconds(self, words: IntArray) -> FloatArray:
         times = self.project.store.newest_times(limit=TIMES, pool_only=False)

@@ -103,7 +103,8 @@ def similar(
     hashes = [pool[place][1] for place in nearest]
     found = _found(project, hashes, closeness[nearest].tolist())
     if number is not None:
-        _ask(project, [one.example for one in found if one.gold is None], number)
+        new = _ask(project, [one.example for one in found if one.gold is None], number)
+        number = number if new else None
     return Similar(wanted, by, found, len(pool), number)
 
 
@@ -163,11 +164,11 @@ def _found(project: Project, hashes: Sequence[str], closeness: Sequence[float]) 
     )
 
 
-def _ask(project: Project, found: Sequence[Example], number: int) -> None:
-    """Ask about these before the round's other questions, without suggestion."""
+def _ask(project: Project, found: Sequence[Example], number: int) -> int:
+    """Ask about these before the round's other questions, without suggestion; how many were not asked yet."""
     # A batch's own priorities end at 2.
     places = enumerate(found)
-    project.store.add_tasks(
+    return project.store.add_tasks(
         project.task(example, number=number, priority=3.0 - place / max(len(found), 1))
         for place, example in places
     )

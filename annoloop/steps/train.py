@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from itertools import islice
@@ -38,6 +38,7 @@ from annoloop.types import DevGold, Gold, PoolGold, Round, Split
 if TYPE_CHECKING:
     from annoloop.rules.of_gold import RuleMaker
     from annoloop.training.search import Found
+    from annoloop.training.train import Finish, Said
 
 
 SEARCHED_FACT = "searched_recipe"
@@ -158,7 +159,7 @@ def train_round(project: Project, number: int, *, on_progress: OnProgress = sile
         transformer=project.transformer,
         with_dev=True,
         beside=beside_gold(project),
-        finish=joining,
+        finish=_unnamed_until_kept(project, record, joining),
         on_progress=on_progress,
     )
     record = replace(
@@ -180,6 +181,21 @@ def train_round(project: Project, number: int, *, on_progress: OnProgress = sile
     keep_learned(project, name, [*pool, *dev])
     forget_wheel(project)
     return record
+
+
+def _unnamed_until_kept(project: Project, record: Round, joining: Joining | None) -> Finish:
+    """The last step of a training: the round has no model until the new one is kept.
+
+    A training that is killed before the new one is kept leaves no model under the name of another.
+    """
+
+    def finish(folder: Path, said: Said, crossed: Callable[[], Said]) -> Said:
+        kept = joining(folder, said, crossed) if joining else said
+        if record.fingerprint is not None:
+            project.store.save_round(replace(record, model=None, fingerprint=None))
+        return kept
+
+    return finish
 
 
 def search(project: Project, *, minutes: float, on_progress: OnProgress = silent) -> Found:

@@ -126,6 +126,10 @@ def _has_vectors(block: Mapping[str, Any]) -> bool:
     return any(_has_vectors(inner) for inner in block.values() if isinstance(inner, dict))
 
 
+_FILLED_IN = ("gpu_allocator", "max_steps", "seed")
+"""What a config of spaCy's quickstart page has not, and no training can do without."""
+
+
 def load_recipe(recipe: str, kind: Kind) -> Config:
     """Read a recipe by name, or any spaCy config by path, without resolving its variables.
 
@@ -152,6 +156,9 @@ def load_recipe(recipe: str, kind: Kind) -> Config:
         raise TrainingError(f"recipe {recipe} is not for kind {kind}", hint=f"name one of {fitting}")
     if missing := [name for name in ("nlp", "training", "components") if name not in config]:
         raise TrainingError(f"{path} has no section [{missing[0]}]", hint="see spacy init fill-config")
+    if missing := [name for name in _FILLED_IN if name not in config["training"]]:
+        hint = f"fill it in: python -m spacy init fill-config {path.name} FILLED.cfg"
+        raise TrainingError(f"{path} is a part of a config, without {missing[0]} in [training]", hint=hint)
     if is_own(recipe):
         if settings:
             _apply(config, recipe, settings)

@@ -25,7 +25,8 @@ from annoloop.evaluation.learning_curves import (
 )
 from annoloop.hashing import input_hash
 from annoloop.project import Project
-from annoloop.selection.costs import token_counts
+from annoloop.selection.candidates import FloatArray, IntArray
+from annoloop.selection.costs import token_counts, typical
 from annoloop.steps.one_label import require_two_labels
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.simulation.models import QUICK
@@ -153,8 +154,9 @@ def simulate(
     ground, sizes = _ground(project, gold, columns, warnings, numbers)
     ground = replace(ground, said=recorded(project, ground.choosable(), strategies))
     unit = unit or _unit(project)
-    texts, rounds = _size(min(sizes)[0], batch or project.settings.selection.batch, rounds, batch)
-    spent = _budget(ground, texts, unit)
+    a_text = _a_text(ground, unit)
+    texts, rounds = _size(min(sizes)[0], batch or _texts_a_round(project, a_text), rounds, batch)
+    spent = round(texts * a_text)
     share = project.settings.selection.random_share
     plans = [
         Plan(strategy, recipe, seed, spent, rounds, unit, share)
@@ -281,16 +283,25 @@ def _size(pool: int, batch: int, rounds: int | None, asked: int | None) -> tuple
     return batch, rounds
 
 
-def _budget(ground: Ground, texts: int, unit: Unit) -> int:
-    """So many average texts in units."""
-    if unit == "texts":
-        return texts
+def _texts_a_round(project: Project, a_text: float) -> int:
+    """The settings' batch, which may count in tokens or seconds, in texts."""
+    selection = project.settings.selection
+    in_units = selection.unit in ("tokens", "seconds")
+    return max(1, round(selection.batch / a_text)) if in_units else selection.batch
+
+
+def _a_text(ground: Ground, unit: Unit) -> float:
+    """What an average text takes, in units."""
+    return 1.0 if unit == "texts" else typical(_costs(ground, unit))
+
+
+def _costs(ground: Ground, unit: Unit) -> IntArray | FloatArray:
     from annoloop.selection.costs import SECONDS_PER_WORD, SECONDS_TO_START, seconds_needed, word_counts
 
     said = [g.example.text for g in ground.gold]
     if unit == "tokens":
-        return round(texts * float(token_counts(said).mean()))
-    return round(texts * float(seconds_needed(word_counts(said), SECONDS_TO_START, SECONDS_PER_WORD).mean()))
+        return token_counts(said)
+    return seconds_needed(word_counts(said), SECONDS_TO_START, SECONDS_PER_WORD)
 
 
 def _write(told: Simulated, name: str) -> None:
