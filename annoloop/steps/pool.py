@@ -147,7 +147,7 @@ def _ranked(
     # One that was taken out before its words were learned counts as sure, so that it waits.
     found[rows_kept < 0] = np.eye(1, found.shape[1])
     # Equal ones by their names, not by who came first.
-    order = np.argsort(short_names([name for _, name in pool]), kind="stable")
+    order = np.argsort(kept.names[np.maximum(rows_kept, 0)], kind="stable")
     found = found[order]
     candidates = Candidates(len(pool), exclusive=scheme.is_exclusive, probabilities=found)
     choose: Any = entropy if by_entropy else margin
