@@ -71,13 +71,14 @@ def test_texts_of_one_template_are_told_of(tmp_path: Path) -> None:
     project = small_project(tmp_path / "p", rows, corpus="held_out = 0.4\ndev = 0.0")
     add(project, [write_rows(tmp_path / "gold.jsonl", rows)], gold=True, blind=True)
     gold = project.held_out_gold()
-    assert not leaked(project, gold, "m")
-    [note] = template_notes(project, gold, "m")
+    assert leaked(project, gold, "m") == {}
+    [note] = template_notes(project, gold, "m", {})
     assert "texts of one template" in note and int(note.split()[0]) > 20
     project.store.close()
     plain = small_project(tmp_path / "q", ROWS[:200], corpus="held_out = 0.4\ndev = 0.0")
     add(plain, [write_rows(tmp_path / "plain.jsonl", ROWS[:200])], gold=True, blind=True)
-    assert template_notes(plain, plain.held_out_gold(), "m") == []
+    gold = plain.held_out_gold()
+    assert template_notes(plain, gold, "m", leaked(plain, gold, "m")) == []
     plain.store.close()
 
 

@@ -136,6 +136,7 @@ def evaluate(project: Project, *, on_progress: OnProgress = silent) -> Evaluatio
     rules, model = rules_source(project), latest_model(project)
     suffice = judge_rules(project, rules)[1] if rules and len(project.dev_gold()) else None
     rules_do = suffice is not None and suffice.suffice and model is None
+    near = leaked(project, gold, model.fingerprint) if model else {}
     # Where rules suffice there is nothing to beat an LLM with, so it costs nothing.
     llm = None if rules_do else _llm(project, model, on_progress)
     said: dict[str, dict[str, Annotation]] = {}
@@ -152,9 +153,9 @@ def evaluate(project: Project, *, on_progress: OnProgress = silent) -> Evaluatio
     if llm is not None:
         notes += baseline_notes(project) + plan_notes(project)
     if model is not None:
-        notes += template_notes(project, gold, model.fingerprint)
+        notes += template_notes(project, gold, model.fingerprint, near)
         _keep_scores(project, model, rows[-1].scores)
-    verdict = _verdict(project, gold, model, llm, said)
+    verdict = _verdict(project, gold, model, llm, said, near)
     if suffice is not None and rules_do:
         verdict = GateVerdict("rules_suffice", suffice.reason)
     result = Evaluation(
@@ -204,6 +205,7 @@ def _verdict(
     model: ModelSource | None,
     llm: LLMSource | ImportedSource | None,
     said: Mapping[str, Mapping[str, Annotation]],
+    near: Mapping[str, str],
 ) -> GateVerdict:
     if model is None:
         return GateVerdict("refused", "There is no trained model yet, so there is nothing to judge.")
@@ -219,7 +221,7 @@ def _verdict(
         round_number=share,
         seed=gate_seed(project),
         plan=plan,
-        leaked=leaked(project, gold, model.fingerprint),
+        leaked=near,
     )
     if verdict.p_value is None:
         return verdict

@@ -134,9 +134,12 @@ def leaked(project: Project, gold: HeldOutGold, model: str) -> Mapping[str, str]
     return _near(project, gold, model)
 
 
-def template_notes(project: Project, gold: HeldOutGold, model: str) -> list[str]:
-    """A line where many texts are made from one template, so that near ones are not kept apart."""
-    strict = len(_near(project, gold, model, largest=1.0)) - len(_near(project, gold, model))
+def template_notes(project: Project, gold: HeldOutGold, model: str, leaks: Mapping[str, str]) -> list[str]:
+    """A line where many texts are made from one template, so that near ones are not kept apart.
+
+    `leaks` are those that `leaked` finds.
+    """
+    strict = len(_near(project, gold, model, largest=1.0)) - len(leaks)
     if not strict:
         return []
     return [
