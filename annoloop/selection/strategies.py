@@ -61,12 +61,17 @@ def entropy(candidates: Candidates, n: int, rng: np.random.Generator) -> IndexAr
     `margin` in all of our experiments, at 77 categories no better than lot. Several categories: the sum
     over labels, each its own yes or no.
     """
+    return lowest(-surprise(candidates), n)
+
+
+def surprise(candidates: Candidates) -> FloatArray:
+    """(texts,), in nats: the entropy of the categories, of each by itself where there are several at once."""
     p = np.clip(signal(candidates, "probabilities"), 1e-12, 1.0)
     values = p * np.log(p)
     if not candidates.exclusive:
         q = np.clip(1 - p, 1e-12, 1.0)
         values = values + q * np.log(q)
-    return lowest(values.sum(axis=1), n)
+    return np.asarray(-values.sum(axis=1), dtype=np.float64)
 
 
 def uncertainty(candidates: Candidates, n: int, rng: np.random.Generator) -> IndexArray:
@@ -151,13 +156,15 @@ def longest(candidates: Candidates, n: int, rng: np.random.Generator) -> IndexAr
     return _by_length(-signal(candidates, "tokens"), n, rng)
 
 
-def lowest(values: NDArray[Any], n: int) -> IndexArray:
-    """The rows of the `n` lowest values, equal ones in their order."""
+def lowest(values: NDArray[Any], n: int, *, names: NDArray[Any] | None = None) -> IndexArray:
+    """The rows of the `n` lowest values, equal ones in the order of their names, or else in their own."""
     rows = np.arange(len(values))
     if 0 < n < len(values) // 8:
         # Few of many: only those that can be among them are sorted.
         last = np.partition(values, n - 1)[n - 1]
         rows = rows if np.isnan(last) else np.flatnonzero(values <= last)
+    if names is not None:
+        return rows[np.lexsort((names[rows], values[rows]))[:n]]
     return rows[np.argsort(values[rows], kind="stable")[:n]]
 
 

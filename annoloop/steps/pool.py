@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from annoloop.selection.candidates import Candidates, IntArray
 from annoloop.selection.kept_rows import KeptRows, Texts, short_names
 from annoloop.selection.pool import PoolFeatures
 from annoloop.selection.registry import NEEDS
-from annoloop.selection.strategies import entropy, lowest, margin
+from annoloop.selection.strategies import doubt, lowest, surprise
 from annoloop.selection.vectors import PoolVectors, load_encoder
 from annoloop.steps.progress import OnProgress, silent
 
@@ -143,18 +143,17 @@ def _ranked(
     if found is None:
         return []
     rows_kept = kept.rows_of(np.asarray([at for at, _ in pool], dtype=np.int64))
-    found = found[rows_kept]
-    # One that was taken out before its words were learned counts as sure, so that it waits.
-    found[rows_kept < 0] = np.eye(1, found.shape[1])
-    # Equal ones by their names, not by who came first.
-    order = np.argsort(kept.names[np.maximum(rows_kept, 0)], kind="stable")
-    found = found[order]
-    candidates = Candidates(len(pool), exclusive=scheme.is_exclusive, probabilities=found)
-    choose: Any = entropy if by_entropy else margin
-    rows = choose(candidates, SHORTLISTED * batch, np.random.default_rng(0)).tolist()
-    for label in seek:
-        rows += lowest(-found[:, scheme.labels.index(label)], SHORTLISTED * batch).tolist()
-    return list(dict.fromkeys(order[rows].tolist()))
+    candidates = Candidates(len(found), exclusive=scheme.is_exclusive, probabilities=found)
+    wanted = [(surprise if by_entropy else doubt)(candidates)]
+    wanted += [found[:, scheme.labels.index(label)] for label in seek]
+    names = kept.names[rows_kept]
+    rows: list[int] = []
+    for values in wanted:
+        # One that was taken out before its words were learned waits.
+        own = np.where(rows_kept < 0, -1.0, values[rows_kept])
+        # Equal ones by their names, not by who came first.
+        rows += lowest(-own, SHORTLISTED * batch, names=names).tolist()
+    return list(dict.fromkeys(rows))
 
 
 def _without_gold(project: Project, seek: Sequence[str]) -> list[str]:
