@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -141,6 +143,16 @@ def test_what_cannot_be_packaged_says_so(tmp_path: Path, model: Path) -> None:
         verify_wheel(tmp_path / "bad-1.0.0-py3-none-any.whl", [], [], scheme=SCHEME, environment="shared")
     with pytest.raises(PackagingError, match="no package"):
         next(apply("no_such_package", ["text"], scheme=SCHEME))
+
+
+def test_a_pipeline_whose_component_nobody_brings_is_one_line(model: Path, tmp_path: Path) -> None:
+    shutil.copytree(model, tmp_path / "model")
+    config = (tmp_path / "model" / "config.cfg").read_text(encoding="utf8")
+    changed = re.sub(r'factory = "[^"]*textcat[^"]*"', 'factory = "brought_by_no_one"', config)
+    (tmp_path / "model" / "config.cfg").write_text(changed, encoding="utf8")
+    with pytest.raises(PackagingError, match="brought_by_no_one") as told:
+        next(apply(tmp_path / "model", ["text"], scheme=SCHEME))
+    assert told.value.hint == "install what the pipeline requires"
 
 
 @given(name=st.text(max_size=30), lang=st.sampled_from(["de", "en", "xx"]))

@@ -178,6 +178,7 @@ def test_spans_left_out_by_one_are_a_gap_of_their_label(tmp_path):
 
 def test_the_command_prints_figures_and_json(project):
     result = CliRunner().invoke(app, ["agreement", str(project.folder)])
+    assert result.output.count("answered by several") == 1
     assert "no text is answered by several people yet" in result.output
     for n, task in enumerate(asked(project, 8)):
         say(project, task, "ada", "A")

@@ -39,8 +39,6 @@ def agreement(project: ProjectFolder, as_json: AsJson = False) -> None:
             typer.echo(_row(name, of))
         for label, one in found.people.per_label.items():
             typer.echo(f"label {label}: F {_shown(one.f)}, alpha {_shown(one.alpha)}, AC1 {_shown(one.ac1)}")
-    else:
-        typer.echo("no text is answered by several people yet")
     for confusion in found.confused[:10]:
         typer.echo(f"gap: {confusion.advice}")
     for warning in found.warnings:

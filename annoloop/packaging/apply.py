@@ -90,8 +90,10 @@ def _load(name: Path | str) -> Language:
     except OSError as error:
         hint = "pip install the wheel that annoloop export made"
         raise PackagingError(f"no package or folder {str(name)!r}", hint=hint) from error
-    except ImportError as error:
-        raise PackagingError(f"{name}: {error}", hint="install what the pipeline requires") from error
+    except (ImportError, ValueError) as error:
+        # The second: a component that no package brought, told of in one sentence and ten of advice.
+        why = str(error).split(". ")[0]
+        raise PackagingError(f"{name}: {why}", hint="install what the pipeline requires") from error
 
 
 @contextmanager

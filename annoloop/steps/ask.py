@@ -140,23 +140,10 @@ def _choose(
     wanted = default_for(project.scheme, settings.selection.strategy)
     if not pool:
         return wanted[-1], []
-    rng = np.random.default_rng([settings.training.seed, number])
+    seed = (settings.training.seed, number)
+    rng = np.random.default_rng(seed)
     model = latest_model(project)
-    hashes, lot = [name for _, name in pool], None
-    unread = Signals(project, (), model, on_progress)
-    if read_by_models(wanted):
-        hashes, lot = _narrowed(hashes, rng, unread, seek, unread.texts_of(batch))
-    elif len(pool) > LOOKED_AT:
-        seed = (settings.training.seed, number)
-        hashes, lot = shortlist(
-            project,
-            pool,
-            wanted=wanted,
-            seek=seek,
-            batch=unread.texts_of(batch),
-            seed=seed,
-            on_progress=on_progress,
-        )
+    hashes, lot = _looked_at(pool, wanted, rng, Signals(project, (), model, on_progress), seek, batch, seed)
     texts = project.store.examples(hashes=hashes)
     signals = Signals(project, texts, model, on_progress)
     candidates = signals.candidates(wanted)
@@ -177,6 +164,35 @@ def _choose(
     )
     seeking = f", seeking {', '.join(seek)}" if seek else ""
     return strategy + seeking, [texts[row] for row in rows]
+
+
+def _looked_at(
+    pool: Sequence[tuple[int, str]],
+    wanted: Sequence[str],
+    rng: Any,
+    signals: Signals,
+    seek: tuple[str, ...],
+    batch: int,
+    seed: tuple[int, int],
+) -> tuple[list[str], frozenset[str] | None]:
+    """Input hashes of the texts that the strategies see: all where that takes no more than seconds.
+
+    Also which of them the lot drew; None where these are all.
+    """
+    hashes = [name for _, name in pool]
+    if read_by_models(wanted):
+        return _narrowed(hashes, rng, signals, seek, signals.texts_of(batch))
+    if len(pool) <= LOOKED_AT:
+        return hashes, None
+    return shortlist(
+        signals.project,
+        pool,
+        wanted=wanted,
+        seek=seek,
+        batch=signals.texts_of(batch),
+        seed=seed,
+        on_progress=signals.on_progress,
+    )
 
 
 def _narrowed(

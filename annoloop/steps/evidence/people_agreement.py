@@ -106,9 +106,14 @@ class PeopleAgreement:
                 "differs, and label these texts again"
             )
         if self.missing:
+            texts = self.people.texts
+            so_far = (
+                f"{texts} text{'s are' if texts > 1 else ' is'} answered by several people, {self.missing} more"
+                if texts
+                else f"no text is answered by several people yet, {self.missing}"
+            )
             found.append(
-                f"{self.people.texts} texts are answered by several, {self.missing} more are needed for a "
-                "figure of use"
+                f"{so_far} are needed for a figure of use"
                 + ("" if self.asked else "; have a share asked of several: [review] overlap = 0.2")
             )
         return tuple(found)

@@ -142,13 +142,7 @@ def simulate(
     """
     strategies = tuple(dict.fromkeys([BASELINE, *strategies]))
     recipes = tuple(dict.fromkeys(recipes))
-    for name in strategies:
-        require_strategy(name, project.scheme)
-    if not recipes:
-        raise AnnoloopError("no recipe is named", hint=f"--recipes {QUICK}, or recipes of the kind")
-    for name in recipes:
-        if name != QUICK:
-            load_recipe(name, project.scheme.kind)
+    _require(project, strategies, recipes)
     warnings: list[str] = []
     numbers = range(project.settings.training.seed, project.settings.training.seed + seeds)
     ground, sizes = _ground(project, gold, columns, warnings, numbers)
@@ -166,12 +160,27 @@ def simulate(
     ]
     folder = folder or project.folder / FOLDER
     found = run_all(ground, plans, folder / "runs", workers=workers, on_progress=on_progress)
-    curves: dict[str, dict[str, dict[int, Curve]]] = {r: {s: {} for s in strategies} for r in recipes}
+    told = _told(project, ground, sizes, _by_recipe(found), folder, unit, spent, rounds)
+    return replace(told, warnings=tuple(warnings))
+
+
+def _require(project: Project, strategies: Sequence[str], recipes: Sequence[str]) -> None:
+    """Nothing begins that would fail hours later for a name."""
+    for name in strategies:
+        require_strategy(name, project.scheme)
+    if not recipes:
+        raise AnnoloopError("no recipe is named", hint=f"--recipes {QUICK}, or recipes of the kind")
+    for name in recipes:
+        if name != QUICK:
+            load_recipe(name, project.scheme.kind)
+
+
+def _by_recipe(found: Mapping[Plan, Curve]) -> dict[str, dict[str, dict[int, Curve]]]:
+    """Curves by recipe, strategy and seed."""
+    curves: dict[str, dict[str, dict[int, Curve]]] = {}
     for plan, curve in found.items():
-        curves[plan.recipe][plan.strategy][plan.seed] = curve
-    return replace(
-        _told(project, ground, sizes, curves, folder, unit, spent, rounds), warnings=tuple(warnings)
-    )
+        curves.setdefault(plan.recipe, {}).setdefault(plan.strategy, {})[plan.seed] = curve
+    return curves
 
 
 def _told(
