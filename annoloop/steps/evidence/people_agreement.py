@@ -106,14 +106,10 @@ class PeopleAgreement:
                 "differs, and label these texts again"
             )
         if self.missing:
-            texts = self.people.texts
-            so_far = (
-                f"{texts} text{'s are' if texts > 1 else ' is'} answered by several people, {self.missing} more"
-                if texts
-                else f"no text is answered by several people yet, {self.missing}"
-            )
+            texts = self.people.texts or "no"
             found.append(
-                f"{so_far} are needed for a figure of use"
+                f"{texts} text{' is' if texts in (1, 'no') else 's are'} answered by several people yet; a "
+                f"figure of use takes {USEFUL}"
                 + ("" if self.asked else "; have a share asked of several: [review] overlap = 0.2")
             )
         return tuple(found)
