@@ -91,7 +91,7 @@ def _table(chart: Chart) -> str:
         rows += f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in rest)}</tr>'
     return (
         f'<div class="wide" tabindex="0" role="region" aria-label="{html.escape(chart.title)}">'
-        f'<table class="figures"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+        f'<table class="words1"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
     )
 
 

@@ -26,12 +26,12 @@ class Paragraph:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of cells under a head; the first column names, the others are figures where `figures` says so."""
+    """Rows of cells under a head; the first columns, one or two, hold words, the others figures."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     caption: str = ""
-    figures: bool = True
+    words: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,6 @@ def _block(block: Block) -> str:
 
 
 def _table(table: Table) -> str:
-    kind = ' class="figures"' if table.figures else ""
     caption = f"<caption><span>{_escaped(table.caption)}</span></caption>" if table.caption else ""
     head = "".join(f'<th scope="col">{_escaped(cell)}</th>' for cell in table.head)
     rows = "".join(f"<tr>{_row(row)}</tr>" for row in table.rows)
@@ -132,7 +131,8 @@ def _table(table: Table) -> str:
     # It can be scrolled on a phone, and so by keyboard too.
     return (
         f'<div class="wide" tabindex="0" role="region" aria-label="{name}">'
-        f"<table{kind}>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f'<table class="words{table.words}">{caption}<thead><tr>{head}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
     )
 
 

@@ -30,8 +30,8 @@ caption{text-align:left;padding:4px 0}
 caption span{display:block;position:sticky;left:0;width:max-content;max-width:100cqi}
 th,td{text-align:left;padding:5px 12px 5px 0;vertical-align:top;
 border-bottom:1px solid var(--rule)}thead th{color:var(--quiet);font-weight:600}tbody th{font-weight:500}
-.figures th+th,.figures td{text-align:right;padding:5px 0 5px 12px;font-variant-numeric:tabular-nums;
-white-space:nowrap}
+.words1 td,.words1 th+th,.words2 td+td,.words2 th+th+th{text-align:right;padding:5px 0 5px 12px;
+font-variant-numeric:tabular-nums;white-space:nowrap}
 figure{margin:12px 0;break-inside:avoid}figcaption{font-size:.88rem;
 margin-top:6px}
 .bars{display:grid;grid-template-columns:minmax(90px,max-content) minmax(80px,1fr) max-content;gap:8px 12px;
@@ -62,7 +62,7 @@ max-width:none;margin-bottom:-6px}}
 --warn:#6b4000;--warnground:#fff6e0;--model:#1f66c4;--llm:#b8430f;--rules:#1d7d4c;--forecast:#5b50d0}
 nav{display:none}main{max-width:none;padding:0}body{font-size:10.5pt}h2{break-after:avoid}
 tr{break-inside:avoid}.wide{overflow:visible}table{font-size:8.5pt}
-.figures th+th,.figures td{padding:4px 0 4px 8px;white-space:normal}
+.words1 td,.words1 th+th,.words2 td+td,.words2 th+th+th{padding:4px 0 4px 8px;white-space:normal}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 @page{margin:16mm 14mm}}
 """

@@ -106,7 +106,7 @@ def _counts(project: Project, analysis: ErrorAnalysis) -> list[Block]:
     pairs = [(pair, times) for pair, times in analysis.confusion.items() if pair[0] != pair[1]]
     confused = tuple((truth or "nothing", said or "nothing", str(times)) for (truth, said), times in pairs)
     if confused and len(project.scheme.labels) > 1:
-        table = Table(("true", "said", "times"), confused[:SHOWN_PAIRS], "What is taken for what", False)
+        table = Table(("true", "said", "times"), confused[:SHOWN_PAIRS], "What is taken for what", 2)
         blocks.append(table)
     return blocks
 
@@ -138,7 +138,8 @@ def _quote(project: Project, text: WrongText) -> Quote:
     if len(cut) < len(text.example.text):
         lines.append(shown_part(start, end, text.example.text))
     if text.also_wrong:
-        lines.append(("others", f"{text.also_wrong} of the other approaches err here too"))
+        err = "errs" if text.also_wrong == 1 else "err"
+        lines.append(("others", f"{text.also_wrong} of the other approaches {err} here too"))
     return Quote(cut, _within(text.gold, start, end), _within(text.said, start, end), tuple(lines))
 
 
