@@ -108,7 +108,9 @@ def test_the_report_of_a_leak_quotes_no_training_text(tmp_path):
     assert "near-duplicate" in reason and quoted
     report(project, tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text(encoding="utf8")
-    assert "near-duplicate in the training gold, so the model has seen their answers." in page
+    assert (
+        "near-duplicate in the training gold, so the model has seen their answers: train once more if" in page
+    )
     assert f"near &quot;{quoted[:10]}" not in page and f'near "{quoted[:10]}' not in page
 
 

@@ -154,4 +154,4 @@ def advice_on(project: Project, decision: str, scores: Mapping[str, float | None
         return "as good as the LLM and cheaper: use the wheel, or label another round to pass it"
     if decision == "llm_ahead":
         return what_to_label(project)
-    return "label what the verdict says is missing, then annoloop evaluate PROJECT"
+    return "mend what the verdict names, then annoloop evaluate PROJECT"
