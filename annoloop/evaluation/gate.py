@@ -177,7 +177,8 @@ def _refusals(
     if leaks:
         yield (
             f"No verdict: {len(leaks)} of {texts} held-out texts have a near-duplicate in the training "
-            "gold, so the model has seen their answers: train once more if they came after it, else judge by other texts"
+            "gold, so the model has seen their answers: train once more if they came after it, else judge "
+            "by other texts"
             f"{EXAMPLE}{_quoted(leaked[leaks[0]])}."
         )
     if texts and not theirs.units[:, (0, 2)].any():
