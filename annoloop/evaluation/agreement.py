@@ -276,8 +276,10 @@ def _chosen(
     if not scheme.is_exclusive:
         rows, tables = zip(*columns.values(), strict=True)
         return np.concatenate(rows), np.concatenate(tables)
-    counts = np.stack([columns[name][1][:, 0] for name in scheme.labels], axis=1)
-    return _rows(values), counts
+    given = [columns[name][1][:, 0] for name in scheme.labels]
+    # An answer whose label the scheme has lost is one more value: left out, it would never differ.
+    none = np.array([sum(not said for said in unit) for units in values for unit in units], dtype=np.int64)
+    return _rows(values), np.stack([*given, *([none] if none.any() else [])], axis=1)
 
 
 def _same(texts: Sequence[Opinions]) -> IntArray:

@@ -65,7 +65,7 @@ def cells(row: Compared) -> tuple[str, ...]:
         f"{row.last:.3f}",
         f"{row.macro_f:.3f}",
         f"{row.to_last:,.0f}" if row.to_last is not None else "not reached",
-        f"{row.saved:.0%}" if row.saved is not None else "–",
+        f"{row.saved:z.0%}" if row.saved is not None else "–",
         f"{_share(low)} to {_share(high)}" if row.saved_interval and (reached or high is not None) else "–",
         _difference(row),
         "–" if row.p_holm is None else f"{row.p_holm:.3f}",
@@ -73,7 +73,7 @@ def cells(row: Compared) -> tuple[str, ...]:
 
 
 def _share(value: float | None) -> str:
-    return "not reached" if value is None else f"{value:.0%}"
+    return "not reached" if value is None else f"{value:z.0%}"
 
 
 def _difference(row: Compared) -> str:

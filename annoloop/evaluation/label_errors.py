@@ -45,7 +45,8 @@ class _Place:
 class Suspect:
     """A gold text whose label is doubted. `confidence` is from 0, surely wrong, to 1.
 
-    `label` is what the gold says (None: that nothing is there), `expected` what the others make one expect.
+    `label` is what the gold says (None: that nothing is there), `expected` what the others make one expect:
+    the likeliest category; or, not `likelier` than `label`, one that is as likely as it is where it is given.
     `surface` is the name it is about, for spans; `agreeing` of its `places` elsewhere are as expected.
     """
 
@@ -56,6 +57,7 @@ class Suspect:
     surface: str = ""
     agreeing: int = 0
     places: int = 0
+    likelier: bool = True
 
     @property
     def reason(self) -> str:
@@ -69,7 +71,12 @@ class Suspect:
             return f"the other texts make {self.expected} likely here, and it is not given"
         if self.expected is None:
             return f"the other texts make {self.label} unlikely here ({self.confidence:.0%})"
-        return f"the other texts make {self.expected} likelier here than {self.label} ({self.confidence:.0%})"
+        label = f"{self.label} ({self.confidence:.0%})"
+        if self.likelier:
+            return f"the other texts make {self.expected} likelier here than {label}"
+        return (
+            f"the other texts make {self.expected} as likely here as where it is given, and {label} less so"
+        )
 
 
 def category_suspects(
@@ -192,7 +199,9 @@ def _of_one(scheme: LabelScheme, items: Sequence[Gold], table: FloatArray) -> It
     for item, place, row, sure in zip(items, given, table, confident, strict=True):
         best = int(sure.argmax())
         if sure[best] >= 0 and best != place and np.isfinite(usual[place]):
-            yield Suspect(item, float(row[place]), scheme.labels[place], scheme.labels[best])
+            likelier = bool(row.max() > row[place])
+            expected = scheme.labels[int(row.argmax()) if likelier else best]
+            yield Suspect(item, float(row[place]), scheme.labels[place], expected, likelier=likelier)
 
 
 def _of_several(scheme: LabelScheme, items: Sequence[Gold], table: FloatArray) -> Iterator[Suspect]:

@@ -106,14 +106,15 @@ export const de = {
   versionTitle: (n, who) => `${n}: ${who}`,
   take: "Nehmen",
   edit: "Bearbeiten",
-  doubt: ({ label, expected, surface, agreeing, places }) => {
+  doubt: ({ label, expected, surface, agreeing, places, likelier = true }) => {
     if (surface) {
       const here = label ? `ist hier ${label}` : "ist hier nicht markiert";
       return `Noch einmal ansehen: „${surface}“ ${here}, an ${agreeing} von ${places} anderen Stellen ${expected || "nicht markiert"}.`;
     }
     if (!label) return `Noch einmal ansehen: Nach den anderen Texten wäre hier auch ${expected} zu erwarten.`;
     if (!expected) return `Noch einmal ansehen: Nach den anderen Texten ist ${label} hier unwahrscheinlich.`;
-    return `Noch einmal ansehen: Nach den anderen Texten ist hier ${expected} wahrscheinlicher als ${label}.`;
+    if (likelier) return `Noch einmal ansehen: Nach den anderen Texten ist hier ${expected} wahrscheinlicher als ${label}.`;
+    return `Noch einmal ansehen: Nach den anderen Texten ist ${expected} hier so wahrscheinlich wie sonst, wo es vergeben ist, und ${label} weniger als sonst.`;
   },
   versionsState: "Eine Fassung mit ihrer Nummer nehmen, oder eine bearbeiten.",
   editState: "Sie bearbeiten: Ziffern wählen jetzt Labels. „Richtig“ nimmt, was unten steht.",

@@ -94,14 +94,15 @@ export const en = {
   versionTitle: (n, who) => `${n}: ${who}`,
   take: "Take",
   edit: "Edit",
-  doubt: ({ label, expected, surface, agreeing, places }) => {
+  doubt: ({ label, expected, surface, agreeing, places, likelier = true }) => {
     if (surface) {
       const here = label ? `is ${label} here` : "is not marked here";
       return `Look again: “${surface}” ${here}, and ${expected || "not marked"} in ${agreeing} of ${places} other places.`;
     }
     if (!label) return `Look again: the other texts make ${expected} likely here, and it is not given.`;
     if (!expected) return `Look again: the other texts make ${label} unlikely here.`;
-    return `Look again: the other texts make ${expected} likelier here than ${label}.`;
+    if (likelier) return `Look again: the other texts make ${expected} likelier here than ${label}.`;
+    return `Look again: the other texts make ${expected} as likely here as where it is given, and ${label} less so.`;
   },
   versionsState: "Take a version with its number, or edit one.",
   editState: "You edit: numbers choose labels now. Accept takes what is below.",

@@ -95,6 +95,7 @@ def look_again(project: Project, *, top: int = 50) -> LookAgain:
                 "surface": one.surface,
                 "agreeing": one.agreeing,
                 "places": one.places,
+                "likelier": one.likelier,
                 "confidence": round(one.confidence, 4),
             }
             sent.append(one)

@@ -308,6 +308,6 @@ def _read(file: Path) -> Curve | None:
     """The kept curve; None where there is none, or what is there cannot be read."""
     try:
         kept = json.loads(file.read_text(encoding="utf8"))
-        return tuple(LearningPoint(**point) for point in kept["points"])
+        return tuple(LearningPoint(**point) for point in kept["points"]) or None
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -32,7 +32,7 @@ from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.simulation.models import QUICK
 from annoloop.steps.simulation.run import Plan, require_strategy
 from annoloop.steps.simulation.runs import Ground, run_all
-from annoloop.steps.simulation.voters import Voter, recorded
+from annoloop.steps.simulation.voters import Voter, recorded, stands_for
 from annoloop.training.recipe import load_recipe
 from annoloop.types import Example, Gold
 
@@ -75,9 +75,11 @@ class Simulated:
         names = {"rules": "the rules as they are now", "llm": "the LLM's recorded answers"}
         votes = f" The model's votes are set against {' and '.join(names[one] for one in self.recorded)}."
         rounds = "round" if self.rounds == 1 else "rounds"
+        # What is mended takes time too, which nobody can budget before it is read.
+        unit = "seconds of reading" if self.unit == "seconds" else self.unit
         seeds = max(row.seeds for rows in self.tables.values() for row in rows)
         return (
-            f"Seeds: {seeds}. {self.rounds} {rounds} of {self.batch:,} {self.unit}, chosen from "
+            f"Seeds: {seeds}. {self.rounds} {rounds} of {self.batch:,} {unit}, chosen from "
             f"{self.pool:,} texts, judged on {self.test:,}. The expert is simulated from gold; differences "
             f"are to {BASELINE}, paired by seed, with Student's 95 % interval and p by sign flips, corrected "
             f"after Holm.{votes if self.recorded else ''}"
@@ -94,6 +96,7 @@ class Simulated:
             "test_texts": self.test,
             "baseline": BASELINE,
             "recorded": list(self.recorded),
+            "warnings": list(self.warnings),
             "recipes": {recipe: [asdict(row) for row in rows] for recipe, rows in self.tables.items()},
             "between_recipes": [asdict(row) for row in self.recipes],
             "curves": [
@@ -140,6 +143,8 @@ def simulate(
         AnnoloopError: a strategy that a simulation cannot have, or that goes by rules or LLM answers that
             there are not; gold that is too little or cannot be read.
     """
+    if not strategies:
+        raise AnnoloopError("no strategy is named", hint=f"--strategies auto; {BASELINE} is always compared")
     strategies = tuple(dict.fromkeys([BASELINE, *strategies]))
     recipes = tuple(dict.fromkeys(recipes))
     _require(project, strategies, recipes)
@@ -147,6 +152,7 @@ def simulate(
     numbers = range(project.settings.training.seed, project.settings.training.seed + seeds)
     ground, sizes = _ground(project, gold, columns, warnings, numbers)
     ground = replace(ground, said=recorded(project, ground.choosable(), strategies))
+    strategies = _different(project, ground, strategies, warnings)
     unit = unit or _unit(project)
     a_text = _a_text(ground, unit)
     texts, rounds = _size(min(sizes)[0], batch or _texts_a_round(project, a_text), rounds, batch)
@@ -160,8 +166,19 @@ def simulate(
     ]
     folder = folder or project.folder / FOLDER
     found = run_all(ground, plans, folder / "runs", workers=workers, on_progress=on_progress)
-    told = _told(project, ground, sizes, _by_recipe(found), folder, unit, spent, rounds)
-    return replace(told, warnings=tuple(warnings))
+    return _told(project, ground, sizes, _by_recipe(found), folder, unit, spent, rounds, tuple(warnings))
+
+
+def _different(
+    project: Project, ground: Ground, strategies: Sequence[str], warnings: list[str]
+) -> tuple[str, ...]:
+    """The strategies without those that stand for the same as one before: p would be corrected for both."""
+    first: dict[tuple[str, ...], str] = {}
+    for name in strategies:
+        known = first.setdefault(stands_for(name, project.scheme, ground.said), name)
+        if known != name:
+            warnings.append(f"{name} chooses the same texts as {known} here, so it is simulated once")
+    return tuple(first.values())
 
 
 def _require(project: Project, strategies: Sequence[str], recipes: Sequence[str]) -> None:
@@ -192,6 +209,7 @@ def _told(
     unit: Unit,
     batch: int,
     rounds: int,
+    warnings: tuple[str, ...],
 ) -> Simulated:
     """Compare, and write it down."""
     tables = {recipe: tuple(compare(found, baseline=BASELINE, unit=unit)) for recipe, found in curves.items()}
@@ -209,6 +227,7 @@ def _told(
         recipes=tuple(compare(between, baseline=first, unit=unit)) if len(between) > 1 else (),
         curves=curves,
         recorded=tuple(sorted(ground.said)),
+        warnings=warnings,
     )
     _write(told, project.settings.project.name)
     return told
@@ -258,15 +277,15 @@ def _from_files(
     columns: tuple[str | None, str | None],
     warnings: list[str],
 ) -> tuple[Gold, ...]:
-    from annoloop.oracle import read_gold
+    from annoloop.oracle import First, read_gold
 
     found: dict[str, Gold] = {}
+    first: First = {}
     for file in files:
-        for text, annotation in read_gold(
-            file, project.scheme, project.settings.project.lang, columns, warnings
-        ):
+        lang = project.settings.project.lang
+        for text, annotation in read_gold(file, project.scheme, lang, columns, warnings, first):
             name = input_hash(text)
-            found.setdefault(name, Gold(Example(name, text), annotation, simulated=True))
+            found[name] = Gold(Example(name, text), annotation, simulated=True)
     return tuple(found.values())
 
 

@@ -34,6 +34,17 @@ def voters_of(strategy: str, scheme: LabelScheme) -> tuple[Voter, ...]:
     return tuple(dict.fromkeys(one for signal in sorted(signals & VOTERS.keys()) for one in VOTERS[signal]))
 
 
+def stands_for(strategy: str, scheme: LabelScheme, said: Recorded) -> tuple[str, ...]:
+    """The strategies that it is, the preferred first, without those whose voters have said nothing."""
+    named = default_for(scheme, strategy)
+    heard = [
+        name
+        for name in named
+        if not (voters := voters_of(name, scheme)) or any(voter in said for voter in voters)
+    ]
+    return tuple(heard) or named
+
+
 def recorded(project: Project, examples: Sequence[Example], strategies: Sequence[str]) -> Recorded:
     """What the voters of these strategies say of texts that may be chosen; the LLM is not asked.
 
