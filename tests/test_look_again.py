@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from small_project import LABELS, expert, feedback, settings, small_project, write_rows
 from typer.testing import CliRunner
@@ -61,6 +62,26 @@ def test_wrong_labels_come_first(project):
     # Eight of 141 are wrong: by chance there would be fewer than one among twelve.
     assert len(wrong & first) >= 4
     assert [one.confidence for one in found] == sorted(one.confidence for one in found)
+
+
+def test_what_is_said_to_be_likelier_is_likelier():
+    labels = ("A", "B", "C")
+    rows = {f"{name}{n}": (name, n) for name in labels for n in range(12)}
+    usual = {"A": (0.9, 0.05, 0.05), "B": (0.3, 0.3, 0.4), "C": (0.05, 0.05, 0.9)}
+    odd = {"A0": (0.6, 0.35, 0.05), "A1": (0.1, 0.35, 0.55), "C0": (0.48, 0.05, 0.47)}
+
+    def read(gold, texts):
+        return np.array([odd.get(text, usual[rows[text][0]]) for text in texts])
+
+    gold = [Gold(Example(input_hash(text), text), Annotation((label,))) for text, (label, _) in rows.items()]
+    found = category_suspects(LabelScheme("textcat", labels), PoolGold(tuple(gold)), read, seed=0)
+    said = {one.gold.example.text: one for one in found}
+    for text, one in said.items():
+        shown = dict(zip(labels, odd.get(text, usual[text[0]]), strict=True))
+        assert one.likelier == (shown[one.expected] > shown[one.label])
+    assert (said["A1"].expected, said["A1"].likelier) == ("C", True)
+    assert (said["A0"].expected, said["A0"].likelier) == ("B", False)
+    assert "B as likely here as where it is given, and A (60%) less so" in said["A0"].reason
 
 
 def test_the_ranking_does_not_depend_on_the_order_of_the_gold(project):

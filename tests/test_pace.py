@@ -20,7 +20,8 @@ from annoloop.project import Project
 from annoloop.steps.ask import answer_with, ask_blind
 from annoloop.steps.evaluate import evaluate
 from annoloop.steps.evidence.gold_counts import gold_counts
-from annoloop.steps.evidence.pace import FEW_ANSWERS, MEASURED, Cost, annotator_speed, pace, seconds_ahead
+from annoloop.steps.evidence.pace import FEW_ANSWERS, Cost, annotator_speed, pace, seconds_ahead
+from annoloop.steps.evidence.savings import MEASURED
 from annoloop.types import Annotation, Answer, Example, LLMCall, Round, Scores, Span, Suggestion
 
 TODAY = date(2026, 3, 10)
@@ -243,6 +244,13 @@ def test_texts_that_chance_did_not_draw_are_no_measure_of_labelling_by_hand(proj
     save(project, *(answer(t, ms=10_000) for t in blind), *(answer(t, ms=1_000) for t in assisted))
     assert pace(project, today=TODAY).savings is None
     assert pace(project, today=TODAY).measured == (0, 0)
+
+
+@pytest.mark.parametrize(("failed", "counted"), [(1, True), (5, False)])
+def test_where_a_source_failed_on_more_than_a_few_texts_nothing_is_claimed(project, failed, counted):
+    measured(project, assisted_ms=5_000)
+    save(project, *(answer(t, ms=60_000) for t in ask(project, failed, drawn_only=False)))
+    assert (pace(project, today=TODAY).savings is not None) == counted
 
 
 def test_longer_texts_among_those_with_suggestions_are_no_loss(project):

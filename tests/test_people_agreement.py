@@ -36,9 +36,9 @@ def asked(project: Project, number: int, *, split="pool", round=1, word="Text") 
 
 def say(project: Project, task, who: str, label: str, **fields) -> None:
     n, seq = next(seqs), fields.pop("seq", None)
-    annotation = fields.pop("annotation", Annotation((label,)))
+    annotation, verdict = fields.pop("annotation", Annotation((label,))), fields.pop("verdict", "accept")
     answer = Answer(
-        f"a{n}", task.task_hash, task.example.input_hash, "accept", annotation, who, 5_000, seq or n, **fields
+        f"a{n}", task.task_hash, task.example.input_hash, verdict, annotation, who, 5_000, seq or n, **fields
     )
     project.store.save_answers([answer])
 
@@ -118,6 +118,41 @@ def test_simulated_retracted_and_rejected_answers_are_no_opinion(project):
     say(project, other, "bo", "B")
     say(project, other, "bo", "B", retracted=True)
     assert people_agreement(project).people.texts == 0
+
+
+def test_a_text_accepted_by_one_and_rejected_by_another_is_told_of(project):
+    first, second, third = asked(project, 3)
+    for one in (first, second, third):
+        say(project, one, "ada", "A")
+    say(project, first, "bo", "A", verdict="reject")
+    say(project, second, "bo", "A", verdict="ignore")
+    say(project, third, "bo", "A", verdict="reject", simulated=True)
+    found = people_agreement(project)
+    assert (found.people.texts, found.rejected) == (0, 1)
+    assert "1 more text was accepted by one and rejected by another" in " ".join(found.warnings)
+    assert people_agreement(project).to_json()["rejected"] == 1
+
+
+def test_other_borders_are_a_gap_of_their_label(tmp_path):
+    settings(tmp_path / "s", labels=("A", "B"), kind="ner")
+    project = Project.open(tmp_path / "s")
+    for task in asked(project, 3, word="Text here"):
+        say(project, task, "ada", "", annotation=Annotation(spans=(Span(0, 4, "A"),)))
+        say(project, task, "bo", "", annotation=Annotation(spans=(Span(0, 9, "A"),)))
+    (one,) = people_agreement(project).confused
+    assert (one.labels, one.texts, one.of) == (("A", "A"), 3, 3)
+    assert one.advice.startswith("spans of A have other borders in 3 of 3 texts")
+
+
+def test_a_category_that_the_project_lost_still_differs(project, tmp_path):
+    for n, task in enumerate(asked(project, 12)):
+        say(project, task, "ada", "A")
+        say(project, task, "bo", "C" if n < 3 else "B" if n == 3 else "A")
+    people = people_agreement(project).people
+    settings(project.folder, labels=("A", "B"), review="overlap = 1.0")
+    fewer = people_agreement(Project.open(project.folder)).people
+    assert fewer.same.value == people.same.value == pytest.approx(8 / 12)
+    assert fewer.ac1.value == pytest.approx(people.ac1.value)
 
 
 def test_it_warns_where_people_agree_less_than_the_llm_with_them(project):

@@ -252,6 +252,24 @@ def test_what_is_odd_in_the_gold_is_said(project, gold):
     assert found.pool + found.test <= len(ROWS)
 
 
+def test_files_that_differ_are_named_and_kept_with_the_results(project, gold, tmp_path):
+    other = write_rows(tmp_path / "other.jsonl", [{"text": ROWS[0]["text"], "label": "Rolltreppe"}])
+    found = simulate(project, gold=[gold, other], seeds=1, batch=8, rounds=1, workers=1)
+    (warning,) = found.warnings
+    assert warning.startswith(f"{other}, line 1: labelled differently in {gold}, line 1")
+    kept = json.loads((found.folder / "results.json").read_text(encoding="utf8"))
+    assert kept["warnings"] == [warning]
+
+
+def test_strategies_that_are_the_same_are_simulated_once(tmp_path, simulated):
+    settings(tmp_path / "m", kind="textcat_multilabel")
+    rows = [{"text": row["text"], "labels": [row["label"]]} for row in ROWS]
+    gold = write_rows(tmp_path / "several.jsonl", rows)
+    found = small(Project.open(tmp_path / "m"), gold, seeds=1, rounds=1, strategies=["auto", "margin"])
+    assert [row.name for row in found.tables["quick"]] == ["random", "auto"] and len(simulated) == 2
+    assert found.warnings == ("margin chooses the same texts as auto here, so it is simulated once",)
+
+
 def test_the_order_of_the_gold_changes_nothing(project, gold, tmp_path):
     found = small(project, gold, seeds=1)
     turned = write_rows(tmp_path / "turned.jsonl", ROWS[::-1])
@@ -262,9 +280,10 @@ def test_the_order_of_the_gold_changes_nothing(project, gold, tmp_path):
 def test_a_kept_file_that_cannot_be_read_is_simulated_again(project, gold, simulated):
     found = small(project, gold)
     file = next((found.folder / "runs").glob("*.json"))
-    file.write_text('{"points": [', encoding="utf8")
-    assert small(project, gold).to_json() == found.to_json()
-    assert len(simulated) == 5
+    for broken, runs in (('{"points": [', 5), ('{"points": []}', 6)):
+        file.write_text(broken, encoding="utf8")
+        assert small(project, gold).to_json() == found.to_json()
+        assert len(simulated) == runs
 
 
 def ground_of(rows, shares=(0.3, 0.1)):
@@ -447,6 +466,7 @@ def test_texts_are_chosen_on_which_recorded_votes_and_model_differ():
         ({"strategies": ["uncertainty"]}, "is for spans"),
         ({"recipes": ["ner"]}, "not for kind textcat"),
         ({"recipes": []}, "no recipe is named"),
+        ({"strategies": []}, "no strategy is named"),
         ({"batch": 50, "rounds": 10}, "10 rounds of 50 texts are more than"),
     ],
 )

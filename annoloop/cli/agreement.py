@@ -26,7 +26,7 @@ def agreement(project: ProjectFolder, as_json: AsJson = False) -> None:
         print_json(found.to_json())
         return
     if found.people.texts:
-        typer.echo(f"{'':24}texts   same      F  alpha    AC1")
+        typer.echo(f"{'':24}texts   same      F          95 %  alpha    AC1")
         rows = [("all", found.people)]
         rows += [(" and ".join(who), of) for who, of in found.by_pair.items()]
         rows += [("blind" if not n else f"round {n}", of) for n, of in found.by_round.items()]
@@ -47,8 +47,9 @@ def agreement(project: ProjectFolder, as_json: AsJson = False) -> None:
 
 
 def _row(name: str, of: Agreement) -> str:
-    figures = "".join(f"{_value(one):>7}" for one in (of.same, of.f, of.alpha, of.ac1))
-    return f"{name[:23]:24}{of.texts:>5}{figures}"
+    between = "–" if of.f.interval is None else f"{of.f.interval[0]:.2f} to {of.f.interval[1]:.2f}"
+    same, f, alpha, ac1 = (f"{_value(one):>7}" for one in (of.same, of.f, of.alpha, of.ac1))
+    return f"{name[:23]:24}{of.texts:>5}{same}{f}{between:>14}{alpha}{ac1}"
 
 
 def _value(one: Measure) -> str:

@@ -152,6 +152,16 @@ class FigureTables(Database):
         with self.reading() as connection:
             return tuple(connection.execute(query.having(func.count() > 1)).scalars())
 
+    def accepted_and_rejected(self) -> int:
+        """How many texts one person accepted and another rejected, as their answers stand."""
+        said = in_force.c.retracted.is_(False) & answers.c.simulated.is_(False)
+        person = said & in_force.c.adjudicated.is_(False) & in_force.c.verdict.in_(("accept", "reject"))
+        both = func.count(in_force.c.verdict.distinct()) > 1
+        by_text = select(in_force.c.input_hash).join(answers, answers.c.answer_id == in_force.c.answer_id)
+        query = by_text.where(person).group_by(in_force.c.input_hash).having(both)
+        with self.reading() as connection:
+            return int(connection.execute(select(func.count()).select_from(query.subquery())).scalar_one())
+
     def asked_of_several(self) -> tuple[int, int]:
         """How many texts several are asked about, and how many of these still want an answer."""
         query = select(func.count(), func.count().filter(tasks.c.is_open)).where(tasks.c.wanted > 1)

@@ -45,6 +45,9 @@ WORDS = {
             "{one} is given by one and not by the other in {texts} of {of} texts: write a rule into the "
             "guidelines."
         ),
+        "border_gap": (
+            "Spans of {one} have other borders in {texts} of {of} texts: write a rule into the guidelines."
+        ),
         "label": "Label",
         "given": "given",
     },
@@ -76,6 +79,10 @@ WORDS = {
         "one_gap": (
             "{one} wird in {texts} von {of} Texten von einer Person vergeben und von einer anderen nicht: "
             "eine Regel in die Richtlinien schreiben."
+        ),
+        "border_gap": (
+            "Markierungen von {one} haben in {texts} von {of} Texten andere Grenzen: eine Regel in die "
+            "Richtlinien schreiben."
         ),
         "label": "Label",
         "given": "vergeben",
@@ -127,7 +134,7 @@ def _found(_project: Project, _folder: str, _scheme: str) -> PeopleAgreement:
 
 def _gap(confusion: Confusion, say: Say) -> None:
     one, other = confusion.labels
-    told = "pair_gap" if other else "one_gap"
+    told = "border_gap" if other == one else "pair_gap" if other else "one_gap"
     line = say(told, one=one, other=other, texts=confusion.texts, of=confusion.of)
     st.markdown(plain(line))
     for example in confusion.quoted:

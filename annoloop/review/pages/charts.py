@@ -8,7 +8,8 @@ from typing import Any
 import altair as alt
 from altair.typing import ChartType
 
-from annoloop.steps.evidence.pace import Curve, Day, Savings
+from annoloop.steps.evidence.pace import Curve, Day
+from annoloop.steps.evidence.savings import Savings
 
 COLOURS = (
     "#2f7de1",

@@ -15,7 +15,8 @@ from annoloop.review.pages import agreed, charts
 from annoloop.review.pages.entry import plain
 from annoloop.review.pages.frame import Lang, Visit, decimal, number
 from annoloop.review.pages.told import in_words, told_words
-from annoloop.steps.evidence.pace import MEASURED, Day, Estimate, Pace, pace
+from annoloop.steps.evidence.pace import Day, Estimate, Pace, pace
+from annoloop.steps.evidence.savings import MEASURED
 
 REFRESH = 15
 """Seconds after which the page looks again."""

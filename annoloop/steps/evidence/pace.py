@@ -19,15 +19,20 @@ from annoloop.evaluation.speed import Speed, fit_speed
 from annoloop.project import Project
 from annoloop.steps.evaluate import LEADERBOARD_FACT
 from annoloop.steps.evidence.gold_counts import gold_counts
-from annoloop.store.figures import TICK, Timed
+from annoloop.steps.evidence.savings import (
+    LEAST_CAP,
+    MOST_MEASURED,
+    Savings,
+    capped_seconds,
+    measured,
+    savings,
+)
+from annoloop.store.figures import TICK
 from annoloop.store.store import Store
 from annoloop.types import Round, Split
 
 AWAY = 10
 """An answer counts at most this many times the annotator's median: who looked longer had left."""
-
-LEAST_CAP = 60_000
-"""Milliseconds that a text may always take."""
 
 FEW_ANSWERS = 10
 """Fewer timed answers than this say nothing about pace."""
@@ -38,10 +43,6 @@ RECENT = 200
 SAMPLED = 500
 """Texts still to be labelled by whose length hours are told."""
 
-MEASURED = 20
-"""Answers with and without a suggestion below which no saving is claimed."""
-
-MOST_MEASURED = 2_000
 DAYS_SHOWN = 60
 _EPOCH = date(1970, 1, 1)
 _Counts = Mapping[tuple[str, bool], Mapping[int, int]]
@@ -113,25 +114,6 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
-class Savings:
-    """Time saved by suggestions, as measured where chance decided which texts came without one.
-
-    `blind_seconds` and `assisted_seconds` are of a text of average length: measured times over those that
-    length alone explains. `share` of the time is saved, `minutes` over all assisted texts; `interval` is the
-    95 % bootstrap interval of `minutes`, `share_interval` that of `share`.
-    """
-
-    blind: int
-    assisted: int
-    blind_seconds: float
-    assisted_seconds: float
-    share: float
-    share_interval: tuple[float, float]
-    minutes: float
-    interval: tuple[float, float]
-
-
-@dataclass(frozen=True, slots=True)
 class Cost:
     """What the LLM took: texts it read, tokens, money; money is None where a price is not known."""
 
@@ -182,8 +164,8 @@ def pace(project: Project, *, utc_offset: int = 0, today: date | None = None) ->
     left_in_batch, left = next(iter(wanted.values()), 0), max(sum(wanted.values()), missing)
     # Today is not over, so it says nothing yet about what a day brings.
     whole = [day for day in days if day.day < today]
-    times = _seconds(store.newest_times(limit=RECENT, pool_only=False), caps)
-    blind, assisted = _groups(project)
+    times = capped_seconds(store.newest_times(limit=RECENT, pool_only=False), caps)
+    blind, assisted = measured(project)
     return Pace(
         done=progress.done,
         open=progress.open,
@@ -195,7 +177,7 @@ def pace(project: Project, *, utc_offset: int = 0, today: date | None = None) ->
         gold=gold.texts,
         labels=gold.labels,
         curve=_curve(project),
-        savings=_savings(blind, assisted, caps, seed=project.settings.training.seed),
+        savings=savings(blind, assisted, caps, seed=project.settings.training.seed),
         measured=(len(blind), len(assisted)),
         cost=_cost(store),
     )
@@ -239,12 +221,6 @@ def _days(per_day: Mapping[tuple[str, int], int], simulated: set[str], today: da
         if first <= day <= last and who not in simulated
     ]
     return tuple(sorted(found, key=lambda day: (day.day, day.annotator)))
-
-
-def _seconds(times: Sequence[Timed], caps: Mapping[str, int]) -> NDArray[np.float64]:
-    return np.asarray(
-        [min(t.milliseconds, caps.get(t.annotator, LEAST_CAP)) / 1000 for t in times], dtype=np.float64
-    )
 
 
 def _estimate(answers: int, times: NDArray[np.float64], days: Sequence[Day]) -> Estimate:
@@ -296,58 +272,6 @@ def _baseline(row: Mapping[str, Any]) -> Baseline | None:
         return None
     interval = tuple(row["interval"]) if row["interval"] else None
     return Baseline(row["approach"], row["name"], row["score"], interval)  # type: ignore[arg-type]
-
-
-def _groups(project: Project) -> tuple[list[Timed], list[Timed]]:
-    """Answers to pool texts without and with a suggestion, by the same people, in rounds that suggested.
-
-    Of those without only the texts that were drawn for it count: where a source had nothing to say, chance
-    did not decide.
-    """
-    store = project.store
-    blind = store.newest_times(limit=MOST_MEASURED, blind=True)
-    assisted = store.newest_times(limit=MOST_MEASURED, blind=False) if blind else ()
-    rounds = {t.round for t in assisted}
-    drawn = [t for t in blind if t.round in rounds and project.is_unassisted(t.input_hash)]
-    both = {t.annotator for t in drawn} & {t.annotator for t in assisted}
-    asked = {t.round for t in drawn}
-    return (
-        [t for t in drawn if t.annotator in both],
-        [t for t in assisted if t.annotator in both and t.round in asked],
-    )
-
-
-def _savings(
-    blind: Sequence[Timed], assisted: Sequence[Timed], caps: Mapping[str, int], *, seed: int
-) -> Savings | None:
-    """Measured where there are enough answers of each kind, adjusted for the length of the texts."""
-    if min(len(blind), len(assisted)) < MEASURED:
-        return None
-    times = _seconds([*blind, *assisted], caps)
-    # Length alone: what was edited is what the suggestion changed, and must not be adjusted away.
-    lengths = np.array([[t.words, 0, 0] for t in (*blind, *assisted)])
-    speed = fit_speed(lengths, times)
-    if speed is None:
-        return None
-    modelled = np.maximum(speed.seconds(lengths), 0.1)
-    ratios, middle = times / modelled, float(modelled.mean())
-    slow, fast = ratios[: len(blind)], ratios[len(blind) :]
-    rng = np.random.default_rng(seed)
-    before, after = (rng.choice(part, (1000, len(part))).mean(axis=1) for part in (slow, fast))
-    minutes = float(modelled[len(blind) :].sum()) / 60
-    low, high = np.percentile((before - after) * minutes, (2.5, 97.5))
-    least, most = np.percentile(1 - after / np.maximum(before, 1e-9), (2.5, 97.5))
-    slow_mean, fast_mean = max(float(slow.mean()), 1e-9), float(fast.mean())
-    return Savings(
-        blind=len(blind),
-        assisted=len(assisted),
-        blind_seconds=slow_mean * middle,
-        assisted_seconds=fast_mean * middle,
-        share=1 - fast_mean / slow_mean,
-        share_interval=(float(least), float(most)),
-        minutes=(slow_mean - fast_mean) * minutes,
-        interval=(float(low), float(high)),
-    )
 
 
 def annotator_speed(project: Project, annotator: str | None = None) -> Speed | None:

@@ -37,8 +37,9 @@ QUOTED = 3
 class Confusion:
     """Two labels that people confuse: `texts` of the `of` texts with one of them that several have read.
 
-    `labels` are two names, or one name and None: given by one, not by the other. `quoted` are some of the
-    texts; held-out and dev texts are counted and never quoted.
+    `labels` are two names, or one name and None: given by one, not by the other; or the same name twice: its
+    spans have other borders. `quoted` are some of the texts; held-out and dev texts are counted and never
+    quoted.
     """
 
     labels: tuple[str, str | None]
@@ -50,7 +51,9 @@ class Confusion:
     def advice(self) -> str:
         """The gap in the guidelines, in one line."""
         one, other = self.labels
-        if other is None:
+        if other == one:
+            said = f"spans of {one} have other borders in {self.texts} of {self.of} texts"
+        elif other is None:
             said = f"{one} is given by one and not by the other in {self.texts} of {self.of} texts"
         else:
             said = f"{one} and {other} are confused in {self.texts} of {self.of} texts"
@@ -69,7 +72,8 @@ class PeopleAgreement:
     `assisted` and `unassisted` are of pool texts that all answered with, or all without a suggestion: people
     who follow suggestions agree more with each other where they see them.
     `asked` texts are asked of several, `waiting` of them still want an answer, `missing` further texts are
-    needed for a figure of use.
+    needed for a figure of use. `rejected` texts were accepted by one and rejected by another; they are in no
+    figure, since who rejects does not say what would be right.
     """
 
     people: Agreement
@@ -84,6 +88,7 @@ class PeopleAgreement:
     asked: int
     waiting: int
     missing: int
+    rejected: int
     confused: tuple[Confusion, ...]
 
     @property
@@ -104,6 +109,12 @@ class PeopleAgreement:
                 f"people agree less with each other ({people:.3f}) than the LLM with them ({llm:.3f}): such "
                 "labels cannot tell which of two good models is better; sharpen guidelines.md, decide what "
                 "differs, and label these texts again"
+            )
+        if self.rejected:
+            found.append(
+                f"{self.rejected} more text{' was' if self.rejected == 1 else 's were'} accepted by one and "
+                "rejected by another: nobody can say how far they differ, so the figures leave them out and "
+                "are rather too high"
             )
         if self.missing:
             texts = self.people.texts or "no"
@@ -128,6 +139,7 @@ class PeopleAgreement:
             "asked": self.asked,
             "waiting": self.waiting,
             "missing": self.missing,
+            "rejected": self.rejected,
             "confused": [
                 {
                     "labels": list(one.labels),
@@ -164,6 +176,7 @@ def people_agreement(project: Project) -> PeopleAgreement:
         asked=asked,
         waiting=waiting,
         missing=max(0, USEFUL - people.texts),
+        rejected=store.accepted_and_rejected(),
         confused=_confused(project, examples, said, answers),
     )
 
@@ -258,17 +271,18 @@ def _beside_llm(
 def _alike(
     project: Project, examples: Mapping[str, Example], answers: Sequence[Answer], *, blind: bool
 ) -> Agreement:
-    """Of pool texts that everybody answered with (or without) a suggestion."""
+    """Of pool texts that everybody answered with a suggestion, or without one because they were drawn."""
     asked = [a for a in answers if not a.adjudicated]
     others = {a.input_hash for a in asked if a.blind != blind}
     pool = {name for name, example in examples.items() if example.split == "pool"} - others
+    pool = {name for name in pool if not blind or project.is_unassisted(name)}
     return _measured(project, examples, _by_text(project, (a for a in asked if a.input_hash in pool)))
 
 
 def _confused(
     project: Project, examples: Mapping[str, Example], said: Said, answers: Sequence[Answer]
 ) -> tuple[Confusion, ...]:
-    """Pairs of labels that people, or a person and the reviewer who decided, gave the same thing."""
+    """What people, or a person and the reviewer who decided, gave other labels or borders."""
     decided = {a.input_hash: project.scheme.current(a.annotation) for a in answers if a.adjudicated}
     pairs: dict[tuple[str, str | None], set[str]] = defaultdict(set)
     seen: dict[str, set[str]] = defaultdict(set)
@@ -295,5 +309,7 @@ def _label_pairs(project: Project, left: Annotation, right: Annotation) -> Itera
         names = sorted({name for name in found.labels if name is not None})
         if len(names) == 2:
             yield names[0], names[1]
+        elif found.kind == "boundary":
+            yield names[0], names[0]
         elif None in found.labels:
             yield names[0], None

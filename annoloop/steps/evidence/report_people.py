@@ -16,8 +16,9 @@ from annoloop.evaluation.report import (
     shown_part,
 )
 from annoloop.project import Project
-from annoloop.steps.evidence.pace import MEASURED, Pace, annotator_speed
+from annoloop.steps.evidence.pace import Pace, annotator_speed
 from annoloop.steps.evidence.people_agreement import FEW, Confusion, PeopleAgreement, people_agreement
+from annoloop.steps.evidence.savings import MEASURED
 from annoloop.steps.llm.source import IMPORTED_FACT
 
 GAPS, LEAST_CONFUSED = 5, 2
