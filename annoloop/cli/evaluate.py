@@ -33,7 +33,8 @@ def show(project: Any, result: Any) -> None:
     from annoloop.steps.status import advice
 
     simulated = f", {result.simulated} answered by the simulated expert" if result.simulated else ""
-    typer.echo(f"\n{result.held_out_texts} held-out texts, {result.assisted} assisted{simulated}\n")
+    texts = f"{result.held_out_texts} held-out text{'s' * (result.held_out_texts != 1)}"
+    typer.echo(f"\n{texts}, {result.assisted} not labelled blind{simulated}\n")
     typer.echo(render(result.leaderboard, scheme=project.scheme))
     best = next((row for row in result.leaderboard if row.approach == "model"), None)
     if best is not None and len(best.scores.per_label) > 1:

@@ -34,8 +34,14 @@ def spend(project: ProjectFolder, as_json: AsJson = False) -> None:
         return
     model = found.model
     speed = f", {model.texts_per_second:,.0f} texts a second" if model.texts_per_second else ""
-    minutes = f", {model.human_minutes:.0f} minutes of people's time" if model.human_minutes else ""
-    typer.echo(f"\nbeside it: {model.name}, no money{speed}{minutes}")
+    time = f", {_minutes(model.human_minutes)} of people's time" if model.human_minutes else ""
+    typer.echo(f"\nbeside it: {model.name}, no money{speed}{time}")
+
+
+def _minutes(minutes: float) -> str:
+    if minutes < 1:
+        return "less than a minute"
+    return f"{minutes:,.0f} minute{'s' * (round(minutes) != 1)}"
 
 
 def _cells(row: Any, name: str = "") -> tuple[str, ...]:

@@ -19,6 +19,9 @@ from annoloop.types import Annotation, Counts, Decision, GateVerdict, Gold, Held
 
 EXAMPLE = "; one of them is near "
 """What stands before the quoted training text: a page that goes to others cuts the line here."""
+SIMULATED = " The held-out answers were simulated from gold labels, not given by a person."
+NOT_BLIND = " held-out texts were not annotated blind"
+"""What is said of held-out answers, for pages that say it with more figures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,7 @@ def gate(
     if unasked := len(usable) - len(asked):
         reason += f" {unasked} more that the LLM was never asked are left out for both."
     if any(g.simulated for g in usable):
-        reason += " The held-out answers were simulated from gold labels, not given by a person."
+        reason += SIMULATED
     return GateVerdict(decision, reason, p_value, alpha, delta, interval)
 
 
@@ -171,7 +174,7 @@ def _refusals(
     assisted = sum(not g.blind for g in usable)
     if assisted:
         yield (
-            f"No verdict: {assisted} of {texts} held-out texts were not annotated blind, "
+            f"No verdict: {assisted} of {texts}{NOT_BLIND}, "
             "and gold made with suggestions in view flatters whoever suggested; answer them again without."
         )
     if leaks:

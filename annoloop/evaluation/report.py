@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from unicodedata import bidirectional
 
 from annoloop.evaluation.report_charts import Bar, CurveChart, bars_html, curve_svg
 from annoloop.evaluation.report_style import document
@@ -167,6 +168,28 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uf
 def _escaped(text: str) -> str:
     """As HTML that shows just this text; what no HTML may hold becomes the replacement character."""
     return html.escape(_UNPRINTABLE.sub("\ufffd", text), quote=True)
+
+
+_ISOLATES, _END = "\u2066\u2067\u2068", "\u2069"
+_TURNING = {"R", "AL", "AN", "LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+
+
+def isolated(text: str) -> str:
+    """A text as a part of a sentence: what turns its direction ends where it ends (UAX 9, isolates).
+
+    Where nothing turns it stays as it is. Otherwise isolates are closed, ends without a beginning left out
+    and line breaks made spaces: each of them would end the one that is put around.
+    """
+    classes = [bidirectional(character) for character in text]
+    if _TURNING.isdisjoint(classes):
+        return text
+    kept, depth = [], 0
+    for character, kind in zip(text, classes, strict=True):
+        if character == _END and not depth:
+            continue
+        depth += (character in _ISOLATES) - (character == _END)
+        kept.append(" " if kind == "B" else character)
+    return f"\u2068{''.join(kept)}{_END * (depth + 1)}"
 
 
 LONGEST_QUOTE = 400

@@ -23,7 +23,9 @@ from annoloop.steps.evidence.looks import (
     share_of,
     template_notes,
 )
-from annoloop.steps.evidence.verdict import in_words
+from annoloop.steps.evidence.pace import pace
+from annoloop.steps.evidence.people_time import minutes_of_people
+from annoloop.steps.evidence.verdict import LEADERBOARD_FACT, in_words
 from annoloop.steps.llm.baseline import baseline_notes
 from annoloop.steps.llm.form import choose_form, form_of
 from annoloop.steps.llm.source import (
@@ -48,8 +50,6 @@ from annoloop.steps.suggest import judge_rules
 from annoloop.steps.wheel import kept_wheel
 from annoloop.types import Annotation, Example, GateVerdict, Gold, HeldOutGold, LeaderboardRow, Round, Scores
 
-LEADERBOARD_FACT = "leaderboard"
-"""The rows as last judged, so that a page can show them without running a model."""
 EVALUATION_FACT = "evaluation"
 """The newest evaluation as JSON, with when it was made and on which model and texts: what a report tells."""
 SPEED_TEXTS = 300
@@ -281,7 +281,7 @@ def _row(
     texts = [item.example.text for item in gold][:SPEED_TEXTS]
     texts_per_second, words_per_second = _speed(project, source, texts)
     size = source.megabytes if isinstance(source, ModelSource) else megabytes(project.patterns)
-    minutes = _human_minutes(project) if source.approach == "model" else None
+    minutes = minutes_of_people(pace(project)) if source.approach == "model" else None
     return replace(
         row,
         texts_per_second=texts_per_second,
@@ -299,7 +299,10 @@ def _model_note(project: Project, model: ModelSource) -> str:
     seeds = next((record.dev_seeds for record in project.store.rounds() if record.number == model.number), ())
     notes = [f"its recipe on dev: {headline(project.scheme)} {over_seeds(seeds)}"] if len(seeds) > 1 else []
     if model.gold_rules:
-        notes.append(f"{model.gold_rules} rules made of its training gold are part of it")
+        rules = "1 rule" if model.gold_rules == 1 else f"{model.gold_rules} rules"
+        notes.append(
+            f"{rules} made of its training gold {'is' if model.gold_rules == 1 else 'are'} part of it"
+        )
     if model.packages:
         notes.append(f"it needs {', '.join(model.packages)} installed, whose size comes on top")
     return "; ".join(notes)
@@ -337,7 +340,7 @@ def _with_llm_costs(
         megabytes=_llm_megabytes(project),
         cost=1000 * sum(known) / len(known) if known and len(known) == len(costs) else None,
         tokens=sum(tokens) or None,
-        note=f"{missing} held-out texts without an answer" if missing else "",
+        note=f"{missing} held-out text{'s' * (missing != 1)} without an answer" if missing else "",
     )
 
 
@@ -349,8 +352,3 @@ def _llm_megabytes(project: Project) -> float | None:
     from annoloop.llm.local import embedded_weights
 
     return megabytes(embedded_weights(model.get("name")))
-
-
-def _human_minutes(project: Project) -> float:
-    answers = project.store.answers_in_force()
-    return sum(answer.milliseconds for answer in answers) / 60_000

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from annoloop.evaluation.speed import Speed, fit_speed
 from annoloop.project import Project
-from annoloop.steps.evaluate import LEADERBOARD_FACT
 from annoloop.steps.evidence.gold_counts import gold_counts
 from annoloop.steps.evidence.savings import (
     LEAST_CAP,
@@ -27,6 +26,7 @@ from annoloop.steps.evidence.savings import (
     measured,
     savings,
 )
+from annoloop.steps.evidence.verdict import LEADERBOARD_FACT
 from annoloop.store.figures import TICK
 from annoloop.store.store import Store
 from annoloop.types import Round, Split

@@ -12,17 +12,28 @@ from tempfile import NamedTemporaryFile
 from typing import Any
 
 from annoloop.errors import AnnoloopError
-from annoloop.evaluation.gate import EXAMPLE
+from annoloop.evaluation.gate import EXAMPLE, NOT_BLIND, SIMULATED
 from annoloop.evaluation.leaderboard import headline
-from annoloop.evaluation.report import Bars, Block, Facts, Page, Paragraph, Section, Table, render_page
+from annoloop.evaluation.report import (
+    Bars,
+    Block,
+    Facts,
+    Page,
+    Paragraph,
+    Section,
+    Table,
+    isolated,
+    render_page,
+)
 from annoloop.evaluation.report_charts import Bar, CurveChart, CurvePoint, Level
 from annoloop.evaluation.scores import over_seeds
 from annoloop.project import Project
 from annoloop.steps.evaluate import EVALUATION_FACT
 from annoloop.steps.evidence.looks import PLAN_FACT, gate_terms
 from annoloop.steps.evidence.pace import Curve, Pace, pace
+from annoloop.steps.evidence.people_time import minutes_of_people
 from annoloop.steps.evidence.report_errors import errors_section
-from annoloop.steps.evidence.report_people import agreement_section, cost_section
+from annoloop.steps.evidence.report_people import agreement_section, cost_section, minutes_shown
 from annoloop.steps.evidence.train_curve import MORE, TrainCurve, kept_curve
 from annoloop.steps.llm.source import IMPORTED_FACT, why_no_llm
 from annoloop.steps.sources import rules_source
@@ -67,7 +78,7 @@ def report(project: Project, out: Path) -> Reported:
             f"{project.folder}: nothing is judged yet, so there is nothing to report",
             hint="judge first: annoloop evaluate PROJECT (annoloop loop PROJECT does so in each round)",
         )
-    errors, quoted = errors_section(project)
+    errors, quoted = errors_section(project, newer=_is_newer(project, judged))
     people, shown = agreement_section(project)
     figures, curve = pace(project), kept_curve(project)
     sections = (
@@ -107,7 +118,7 @@ def _page(project: Project, judged: Mapping[str, Any], figures: Pace, sections: 
     scores = {row["approach"]: row["score"] for row in judged["leaderboard"]}
     following = f"Next: {advice_on(project, verdict['decision'], scores).rstrip('.')}."
     # A report goes to others: it quotes no training text.
-    reasons = [line.partition(EXAMPLE) for line in verdict["reason"].splitlines()]
+    reasons = [line.partition(EXAMPLE) for line in verdict["reason"].replace(SIMULATED, "").splitlines()]
     lead = [f"{said}." if cut else said for said, cut, _ in reasons]
     lead += [following, *_caveats(project, judged)]
     name = headline(project.scheme)
@@ -116,9 +127,8 @@ def _page(project: Project, judged: Mapping[str, Any], figures: Pace, sections: 
         for approach, title in (("model", "Model"), ("llm", "LLM"), ("rules", "Rules"))
         if scores.get(approach) is not None
     ]
-    minutes = sum(person.minutes for person in figures.people if not person.simulated)
     tiles.append(("Texts labelled", f"{sum(figures.gold.values()):,}"))
-    tiles += [("Hours of people", f"{minutes / 60:.1f}")] if minutes else []
+    tiles += _time(minutes_of_people(figures))
     imported = project.store.fact(IMPORTED_FACT) is not None
     if not imported and figures.cost is not None and figures.cost.money is not None:
         tiles.append(("LLM, money", f"{figures.cost.money:,.2f}"))
@@ -126,13 +136,24 @@ def _page(project: Project, judged: Mapping[str, Any], figures: Pace, sections: 
     return Page(
         title=section.name,
         subtitle=f"{section.kind}, {labels}, language {section.lang}; judged "
-        f"{judged['basis']['at'][:16].replace('T', ' ')} UTC on {held_out['texts']:,} held-out texts",
+        f"{judged['basis']['at'][:16].replace('T', ' ')} UTC on {_held_out(held_out['texts'])}",
         headline=_headline(verdict),
         good=verdict["decision"] in GOOD,
         lead=tuple(lead),
         figures=tuple(tiles),
         sections=tuple(sections),
     )
+
+
+def _time(minutes: float | None) -> list[tuple[str, str]]:
+    if minutes is None:
+        return []
+    hours = ("Hours of people", f"{minutes / 60:,.1f}")
+    return [hours if minutes >= 60 else ("Minutes of people", minutes_shown(minutes))]
+
+
+def _held_out(texts: int) -> str:
+    return f"{texts:,} held-out text{'s' * (texts != 1)}"
 
 
 def _headline(verdict: Mapping[str, Any]) -> str:
@@ -147,17 +168,17 @@ def _headline(verdict: Mapping[str, Any]) -> str:
 
 def _caveats(project: Project, judged: Mapping[str, Any]) -> list[str]:
     """What a reader must know before believing the figures."""
-    held_out, trained = judged["held_out"], _newest(project)
+    held_out = judged["held_out"]
+    simulated, assisted = held_out["simulated"], held_out["assisted"]
     found = []
-    if held_out["simulated"]:
+    if simulated:
         found.append(
-            f"{held_out['simulated']:,} of {held_out['texts']:,} held-out answers were simulated from gold "
-            "labels, not given by a person."
+            f"{simulated:,} of {held_out['texts']:,} held-out answers {'was' if simulated == 1 else 'were'} "
+            "simulated from gold labels, not given by a person."
         )
-    if held_out["assisted"]:
-        found.append(f"{held_out['assisted']:,} held-out texts were answered with a suggestion in view.")
-    key = f"model:round-{trained.number}:{trained.fingerprint}" if trained else None
-    if key != judged["basis"]["model"]:
+    if assisted and NOT_BLIND not in judged["verdict"]["reason"]:
+        found.append(f"{_held_out(assisted)} {'was' if assisted == 1 else 'were'} not labelled blind.")
+    if _is_newer(project, judged):
         found.append("There is a newer model that is not judged yet: annoloop evaluate PROJECT.")
     return found
 
@@ -165,6 +186,16 @@ def _caveats(project: Project, judged: Mapping[str, Any]) -> list[str]:
 def _newest(project: Project) -> Round | None:
     trained = [record for record in project.store.rounds() if record.model is not None]
     return trained[-1] if trained else None
+
+
+def _is_newer(project: Project, judged: Mapping[str, Any]) -> bool:
+    """Whether the newest model is not the one that was judged."""
+    newest, key = _newest(project), judged["basis"]["model"]
+    return newest is not None and _model_key(newest) != key
+
+
+def _model_key(record: Round) -> str:
+    return f"model:round-{record.number}:{record.fingerprint}"
 
 
 def _leaderboard(project: Project, judged: Mapping[str, Any]) -> Section:
@@ -176,7 +207,7 @@ def _leaderboard(project: Project, judged: Mapping[str, Any]) -> Section:
         for row in rows
         if row["score"] is not None
     )
-    notes = [f"{row['name']}: {row['note']}" for row in rows if row["note"]]
+    notes = [f"{isolated(row['name'])}: {row['note']}" for row in rows if row["note"]]
     blocks: list[Block] = [Bars(bars, f"{name} on the held-out texts; the line is the 95 % interval.")]
     blocks = [*blocks, Table(head, cells)] if cells else [Paragraph("No approach could be judged.")]
     blocks += [Paragraph(note) for note in (*notes, *judged["notes"])]
@@ -215,7 +246,9 @@ def _labels(judged: Mapping[str, Any]) -> Section | None:
         (label, *(shown(one[key]) for key in ("f", "precision", "recall")), f"{one['tp'] + one['fn']:,}")
         for label, one in of
     )
-    table = Table(("label", "F", "precision", "recall", "to find"), rows, f"{best['name']}, held-out texts")
+    table = Table(
+        ("label", "F", "precision", "recall", "to find"), rows, f"{isolated(best['name'])}, held-out texts"
+    )
     return Section("Label by label", (table, *_deltas(judged)))
 
 
@@ -280,17 +313,13 @@ def _drawn(drawn: TrainCurve, *, joined: bool) -> list[Block]:
 
 def _provenance(project: Project, judged: Mapping[str, Any]) -> Section:
     store, training, basis = project.store, project.settings.training, judged["basis"]
-    counts, rules, trained = store.example_counts(), rules_source(project), _newest(project)
-    wheel = kept_wheel(project)
+    counts, wheel = store.example_counts(), kept_wheel(project)
     alpha, margin = gate_terms(project)
     pairs = [
         ("Judged", basis["at"]),
-        ("Model", basis["model"] or "none"),
-        ("Recipe", (trained.recipe if trained else None) or "none"),
-        ("Gold behind the model", f"{trained.gold_texts:,} pool texts" if trained else "none"),
+        *_model(project, basis["model"]),
         ("Seed", str(training.seed)),
-        *_seeds(trained),
-        ("Rules", rules.key if rules else "none"),
+        ("Rules", _rules(project, judged)),
         ("LLM", _llm(project, judged)),
         ("Held-out texts, hash", basis["held_out_texts"]),
         ("Texts", ", ".join(f"{split.replace('_', '-')} {counts[split]:,}" for split in SPLITS)),
@@ -304,10 +333,25 @@ def _provenance(project: Project, judged: Mapping[str, Any]) -> Section:
     return Section("Where the figures come from", (Facts(tuple(pairs)), again))
 
 
-def _seeds(trained: Round | None) -> list[tuple[str, str]]:
-    if trained is None or len(trained.dev_seeds) < 2:
-        return []
-    return [("Recipe on dev", over_seeds(trained.dev_seeds))]
+def _model(project: Project, key: str | None) -> list[tuple[str, str]]:
+    """What the judged model was made by and of: a newer one has a recipe and gold of its own."""
+    made = next((record for record in project.store.rounds() if key and _model_key(record) == key), None)
+    if made is None:
+        unknown = "not kept: its round was trained again since" if key else "none"
+        return [("Model", key or "none"), ("Recipe", unknown), ("Gold behind the model", unknown)]
+    # The model that is judged has learned once more, from the dev gold too.
+    dev = f" and {made.dev.texts:,} dev" if made.dev else ""
+    pairs = [("Model", _model_key(made)), ("Recipe", made.recipe or "none")]
+    pairs.append(("Gold behind the model", f"{made.gold_texts:,} pool{dev} texts"))
+    return [*pairs, ("Recipe on dev", over_seeds(made.dev_seeds))] if len(made.dev_seeds) > 1 else pairs
+
+
+def _rules(project: Project, judged: Mapping[str, Any]) -> str:
+    rules = rules_source(project)
+    name = next((row["name"] for row in judged["leaderboard"] if row["approach"] == "rules"), None)
+    if name is None:
+        return "none judged" if rules else "none"
+    return rules.key if rules and rules.name == name else f"{name}, changed since"
 
 
 def _gate_rounds(project: Project) -> str:
@@ -323,7 +367,7 @@ def _llm(project: Project, judged: Mapping[str, Any]) -> str:
         return f"none: {why}" if why else "none judged"
     place = project.settings.llm.model.get("base_url")
     imported = project.store.fact(IMPORTED_FACT) is not None
-    return name if imported or place is None else f"{name}, {place}"
+    return name if imported or place is None else f"{isolated(name)}, {place}"
 
 
 def _versions() -> list[str]:

@@ -15,6 +15,7 @@ from annoloop.evaluation.errors import (
     regressions,
     slices,
 )
+from annoloop.evaluation.leaderboard import headline
 from annoloop.evaluation.report import (
     LONGEST_QUOTE,
     Block,
@@ -22,11 +23,12 @@ from annoloop.evaluation.report import (
     Quote,
     Section,
     Table,
+    isolated,
     shortened,
     shown_part,
 )
 from annoloop.project import Project
-from annoloop.steps.compare import ApproachName, Compared, Comparison, compare
+from annoloop.steps.compare import Approach, ApproachName, Compared, Comparison, compare
 from annoloop.types import Annotation, DevGold, Gold, Span
 
 SHOWN_TEXTS = 10
@@ -45,10 +47,11 @@ _IN_WORDS: Mapping[MistakeKind, str] = {
 }
 
 
-def errors_section(project: Project) -> tuple[Section | None, frozenset[str]]:
+def errors_section(project: Project, *, newer: bool = False) -> tuple[Section | None, frozenset[str]]:
     """The mistakes on dev of the model, else of the rules, else of the LLM; and the texts quoted, by hash.
 
-    The model is as it was before it learned from the dev texts. None where nobody has read any.
+    The model is the newest, as it was before it learned from the dev texts; `newer` says that it is not the
+    one that was judged. None where nobody has read any.
     """
     comparison = compare(project)
     found = next((a for who in _WHO for a in comparison.approaches if a.approach == who and a.scores), None)
@@ -57,7 +60,7 @@ def errors_section(project: Project) -> tuple[Section | None, frozenset[str]]:
     read = [text for text in comparison.texts if found.approach in text.said]
     analysis = _analysis(comparison, found.approach, read)
     worse = _regressions(project)
-    blocks = [Paragraph(_told(found.name, analysis)), *_counts(project, analysis)]
+    blocks = [Paragraph(_told(found, analysis, newer=newer)), *_counts(project, analysis)]
     blocks += _slices(project, found.approach, read)
     hardest = [_quote(project, text) for text in analysis.texts[:SHOWN_TEXTS]]
     if hardest:
@@ -72,11 +75,12 @@ def errors_section(project: Project) -> tuple[Section | None, frozenset[str]]:
     return Section("Mistakes", tuple(blocks)), frozenset(quoted)
 
 
-def _told(name: str, analysis: ErrorAnalysis) -> str:
-    wrong = len(analysis.texts)
+def _told(who: Approach, analysis: ErrorAnalysis, *, newer: bool) -> str:
+    read, wrong = analysis.read, len(analysis.texts)
+    model = " (newer than what was judged)" if newer and who.approach == "model" else ""
     return (
-        f"{name} on dev: {analysis.read - wrong:,} of {analysis.read:,} texts are right, {wrong:,} are not. "
-        "Held-out texts are never shown."
+        f"{isolated(who.name)}{model} on dev: {read - wrong:,} of {read:,} texts are right, "
+        f"{wrong:,} are not. Held-out texts are never shown."
     )
 
 
@@ -126,7 +130,7 @@ def _slices(project: Project, approach: ApproachName, read: list[Compared]) -> l
         for part in parts
         if part.texts >= FEWEST_IN_SLICE and part.dimension != "label"
     )
-    return [Table(("part", "texts", "score", "95 %", "against all"), rows)] if rows else []
+    return [Table(("part", "texts", headline(project.scheme), "95 %", "against all"), rows)] if rows else []
 
 
 def _quote(project: Project, text: WrongText) -> Quote:
@@ -154,8 +158,8 @@ def _line(mistake: Mistake, text: str) -> tuple[str, str]:
 
 def _named(part: Span | str | None, text: str) -> str:
     if isinstance(part, Span):
-        return f"{part.label} “{text[part.start : part.end][:80]}”"
-    return part or "nothing"
+        return f"{isolated(part.label)} “{isolated(text[part.start : part.end][:80])}”"
+    return isolated(part or "nothing")
 
 
 def _regressions(project: Project) -> Regressions | None:

@@ -12,6 +12,7 @@ from annoloop.evaluation.report import (
     Quote,
     Section,
     Table,
+    isolated,
     shortened,
     shown_part,
 )
@@ -29,10 +30,10 @@ def cost_section(project: Project, figures: Pace) -> Section:
     """Who labelled how much in what time, what suggestions saved, and what the LLM took."""
     people = tuple(
         (
-            f"{person.annotator} (simulated)" if person.simulated else person.annotator,
+            f"{isolated(person.annotator)} (simulated)" if person.simulated else person.annotator,
             f"{person.texts:,}",
             # Of imported labels nobody knows how long they took.
-            f"{person.minutes:,.0f}" if person.minutes else "–",
+            minutes_shown(person.minutes) if person.minutes else "–",
             "–" if person.median_seconds is None else f"{person.median_seconds:.1f}",
         )
         for person in figures.people
@@ -53,6 +54,11 @@ def cost_section(project: Project, figures: Pace) -> Section:
         )
     blocks += _llm(project)
     return Section("Cost and time", tuple(blocks))
+
+
+def minutes_shown(minutes: float) -> str:
+    """Whole minutes, or that it was less than one."""
+    return "under 1" if minutes < 1 else f"{minutes:,.0f}"
 
 
 def savings_line(figures: Pace) -> str:
@@ -101,13 +107,16 @@ def agreement_section(project: Project) -> tuple[Section | None, frozenset[str]]
     if not found.people.texts:
         return None, frozenset()
     rows = [("all", found.people)] if len(found.by_pair) > 1 else []
-    rows += [(" and ".join(who), of) for who, of in found.by_pair.items()]
+    rows += [(" and ".join(map(isolated, who)), of) for who, of in found.by_pair.items()]
     if len(found.by_round) > 1:
         rows += [(f"round {n}" if n else "texts to judge by", of) for n, of in found.by_round.items()]
     if len(found.by_time) > 1:
         rows += list(found.by_time.items())
     if found.blind is not None and found.llm is not None:
-        rows += [("people where the LLM has read", found.blind), (f"{found.llm_name} with people", found.llm)]
+        rows += [
+            ("people where the LLM has read", found.blind),
+            (f"{isolated(found.llm_name or 'the LLM')} with people", found.llm),
+        ]
     if found.assisted.texts and found.unassisted.texts:
         rows += [("with suggestions", found.assisted), ("without suggestions", found.unassisted)]
     same = "same spans" if project.scheme.has_spans else "same answer"

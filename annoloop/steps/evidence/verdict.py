@@ -1,10 +1,13 @@
-"""The verdict in a few words, as a person would say it."""
+"""The verdict in a few words, as a person would say it, and where what was judged is kept."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from annoloop.types import Decision, LeaderboardRow
+
+LEADERBOARD_FACT = "leaderboard"
+"""The rows as last judged, so that a page can show them without running a model."""
 
 WORDS: dict[Decision, str] = {
     "beats_llm": "model beats LLM",

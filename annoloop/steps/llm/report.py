@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from annoloop.project import Project
-from annoloop.steps.evaluate import LEADERBOARD_FACT
+from annoloop.steps.evidence.pace import pace
+from annoloop.steps.evidence.people_time import minutes_of_people
+from annoloop.steps.evidence.verdict import LEADERBOARD_FACT
 from annoloop.store.ledger import Spend
 
 
@@ -14,8 +16,8 @@ from annoloop.store.ledger import Spend
 class ModelCost:
     """What the newest judged model takes: no money, this machine's time, and what people gave.
 
-    `texts_per_second` was measured on this machine when it was judged. `human_minutes` is what people spent
-    on all answers.
+    `texts_per_second` was measured on this machine when it was judged. `human_minutes` is what people have
+    spent on all answers so far, None where nobody's time is known.
     """
 
     name: str
@@ -58,7 +60,9 @@ def spend_report(project: Project) -> SpendReport:
         store.spend_in_all(),
         None
         if model is None
-        else ModelCost(str(model["name"]), 0.0, model.get("texts_per_second"), model.get("human_minutes")),
+        else ModelCost(
+            str(model["name"]), 0.0, model.get("texts_per_second"), minutes_of_people(pace(project))
+        ),
     )
 
 
