@@ -12,14 +12,17 @@ from pathlib import Path
 
 import pytest
 from fake_llm import FakeLLM, Reply
-from small_project import LABELS, feedback, small_project, write_rows
+from reported import answer
+from small_project import LABELS, expert, feedback, small_project, write_rows
 
 from annoloop.cli import main
 from annoloop.hashing import input_hash
 from annoloop.project import Project
+from annoloop.steps.ask import answer_with, ask_blind
 from annoloop.steps.llm.run import annotate_texts, failures
 from annoloop.steps.llm.source import llm_source
 from annoloop.steps.llm.spending import remembered
+from annoloop.types import Annotation
 
 ROWS = feedback(60)
 GOOD = '{"label": "Aufzug"}'
@@ -199,7 +202,41 @@ def test_spend_is_told_by_purpose_beside_the_model(annoloop, tmp_path, server):
     board = [{"approach": "model", "name": "model of round 1", "texts_per_second": 900, "human_minutes": 7}]
     project.store.set_fact("leaderboard", board)
     out = annoloop("llm", "spend", project.folder)[1]
-    assert "20.0000" in out and "model of round 1, no money, 900 texts a second, 7 minutes" in out
+    assert "20.0000" in out and "model of round 1, no money, 900 texts a second" in out
+
+
+def test_peoples_time_is_of_people_and_without_breaks(annoloop, tmp_path, server):
+    project = project_of(tmp_path, server)
+    annoloop("llm", "annotate", project.folder)
+    board = [{"approach": "model", "name": "model of round 1", "human_minutes": 372.0}]
+    project.store.set_fact("leaderboard", board)
+    ask_blind(project, known=expert(project, ROWS))
+    answer_with(project, expert(project, ROWS), 0)
+    pool = project.store.examples(split="pool")[:16]
+    project.store.add_tasks([project.task(example, number=1) for example in pool])
+
+    def told(*times):
+        tasks = project.store.tasks(round=1)
+        said = Annotation(("Aufzug",))
+        given = [
+            answer(task.example, task, said, "Ada", n + 1, ms)
+            for n, (task, ms) in enumerate(zip(tasks, times, strict=False))
+        ]
+        project.store.save_answers(given)
+        shown = annoloop("llm", "spend", project.folder)[1]
+        minutes = json.loads(annoloop("llm", "spend", project.folder, "--json")[1])["model"]["human_minutes"]
+        return minutes, shown
+
+    minutes, shown = told()
+    assert minutes is None and "people's time" not in shown  # All answers are the simulated expert's.
+    minutes, shown = told(3000)
+    assert minutes == pytest.approx(0.05) and "less than a minute of people's time" in shown
+    # Whoever looked for three hours had left: it counts as a minute.
+    minutes, shown = told(3000, 3 * 3_600_000)
+    assert minutes == pytest.approx(1.05) and "1 minute of people's time" in shown
+    minutes, shown = told(3000, 3 * 3_600_000, *[60_000] * 14)
+    # By the pace of sixty seconds a text, ten minutes may still have been looking.
+    assert minutes == pytest.approx(24.05) and "24 minutes of people's time" in shown
 
 
 def test_the_way_back_from_imported_answers(annoloop, tmp_path, server):

@@ -142,8 +142,9 @@ def template_notes(project: Project, gold: HeldOutGold, model: str, leaks: Mappi
     strict = len(_near(project, gold, model, largest=1.0)) - len(leaks)
     if not strict:
         return []
+    are = "1 held-out text is" if strict == 1 else f"{strict} held-out texts are"
     return [
-        f"{strict} held-out texts are nearly the same as texts that the model learned from, as texts of one "
+        f"{are} nearly the same as texts that the model learned from, as texts of one "
         "template are: the scores are for texts of such templates"
     ]
 
