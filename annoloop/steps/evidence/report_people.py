@@ -95,7 +95,7 @@ def _llm(project: Project) -> list[Block]:
     )
     if not rows:
         return [*unknown] or [Paragraph("No call to an LLM is on record.")]
-    return [Table(("LLM for", "model", "texts", "tokens", "money", "minutes"), rows), *unknown]
+    return [Table(("LLM for", "model", "texts", "tokens", "money", "minutes"), rows, words=2), *unknown]
 
 
 def agreement_section(project: Project) -> tuple[Section | None, frozenset[str]]:
