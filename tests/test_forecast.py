@@ -7,8 +7,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from annoloop.evaluation.curve_advice import advise
 from annoloop.evaluation.curve_laws import ERRORS, ODDS, WITH_RULES
-from annoloop.evaluation.forecast import Point, advise, forecast
+from annoloop.evaluation.forecast import Point, forecast
 
 SIZES = (40, 57, 80, 113, 160, 226, 320)
 

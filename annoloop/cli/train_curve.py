@@ -46,12 +46,23 @@ def train_curve(project: ProjectFolder, target: Target = None, as_json: AsJson =
 
 
 def _show(found: TrainCurve) -> None:
-    from annoloop.steps.evidence.train_curve import MORE
-
     typer.echo(f"recipe {found.recipe}, {found.headline} on {found.scores.texts} dev texts\n")
     typer.echo("gold texts   score")
     for point in found.points:
         typer.echo(f"{point.gold_texts:>10}   {point.score:.3f}")
+    if found.standing != "no_better":
+        _show_ahead(found)
+    reach, hours = found.advice.reach, found.advice.hours
+    if reach is not None:
+        typer.echo(f"target   {reach.target:.3f} ({found.target_name}): {reach.outlook.replace('_', ' ')}")
+    if hours is not None:
+        typer.echo(f"labelling to the target: {hours[0]:.1f} to {hours[1]:.1f} hours of one person")
+    typer.echo(f"advice: {found.advice.reason}")
+
+
+def _show_ahead(found: TrainCurve) -> None:
+    from annoloop.steps.evidence.train_curve import MORE
+
     typer.echo("\ngold texts   forecast   95 % interval")
     for count, told in found.ahead[1:]:
         typer.echo(f"{count:>10}   {told.value:>8.3f}   {told.low:.3f} to {told.high:.3f}")
@@ -61,11 +72,5 @@ def _show(found: TrainCurve) -> None:
     if ceiling.high < 1:
         typer.echo(f"tends to {ceiling.value:.3f}, 95 % interval {ceiling.low:.3f} to {ceiling.high:.3f}")
     else:
-        least = f", at least {ceiling.low:.3f}" if ceiling.low < 1 else ""
-        typer.echo(f"no ceiling in sight yet{least}")
-    reach, hours = found.advice.reach, found.advice.hours
-    if reach is not None:
-        typer.echo(f"target   {reach.target:.3f} ({found.target_name}): {reach.outlook.replace('_', ' ')}")
-    if hours is not None:
-        typer.echo(f"labelling to the target: {hours[0]:.1f} to {hours[1]:.1f} hours of one person")
-    typer.echo(f"advice: {found.advice.reason}")
+        # Where no levelling off is seen the steady law ends at 1 by its form: that is no finding.
+        typer.echo("no ceiling in sight yet")

@@ -1,10 +1,10 @@
-"""The learning curve goes on: what more labels would bring, how many a target takes, when to stop."""
+"""The learning curve goes on: what more labels would bring, and how many a target takes."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -21,16 +21,15 @@ FEWEST_SIZES = 6
 MOST_TEXTS = 10_000_000
 """A target that takes more is not within reach."""
 
-SMALL_GAIN = 0.02
-"""No larger gain is given up because the judged texts are too few to show it; the gate's margin."""
-
 FAR = 10
 """Times the present gold: a target that is not reached by then is called out of reach."""
+
+RISE = 1.8
+"""Student's t of a slope that is no chance: 5 %, one-sided, of the 13 points of a curve."""
 
 _EXPONENTS = np.geomspace(0.05, 2.0, 150)
 
 Outlook = Literal["reached", "within_reach", "open", "out_of_reach"]
-Advised = Literal["reached", "go_on", "stop", "change_recipe"]
 
 
 class Point(NamedTuple):
@@ -122,6 +121,15 @@ class Forecast:
         low, high = min(low, texts[0]), max(high, texts[0])
         return Reach(target, outlook, *(_whole(value) for value in (texts[0], low, high)))
 
+    def flat(self) -> Forecast:
+        """The same points for a task of which nothing is learned: the usual rise is not expected of it.
+
+        The score stays where the steady law has it now, and its interval is the chance of the points alone.
+        Ask it for no target: none other than the score of now is ever reached.
+        """
+        levels = np.stack([self.steady[:, 0], np.zeros(len(self.steady))], axis=1)
+        return replace(self, steady=levels, bend=0.0, levels=np.zeros_like(self.levels))
+
     def _both(self, share: float) -> tuple[FloatArray, FloatArray]:
         """(1 + samples,) scores by the law that levels off, and by the steady one."""
         a, b, c = self.laws.T
@@ -149,21 +157,6 @@ class Forecast:
         found = bisect_left(range(1, MOST_TEXTS + 1), target - 1e-9, key=score) + 1
         fit = found if found <= MOST_TEXTS else np.inf
         return np.concatenate([[fit], np.ceil(samples * self.seen - 1e-6)])
-
-
-@dataclass(frozen=True, slots=True)
-class Advice:
-    """What to do next and why. `gain` is what the texts of two more rounds would bring.
-
-    `hours` to the target is (low, high) of one person's labelling from now on, None where pace or texts
-    are not known.
-    """
-
-    advised: Advised
-    reason: str
-    gain: Range
-    reach: Reach | None
-    hours: tuple[float, float] | None
 
 
 def forecast(
@@ -224,29 +217,6 @@ def forecast(
     return Forecast(kept, law, laws, steady, bend, drawn[:, 0], rng.random(samples) < bend)
 
 
-def advise(
-    found: Forecast,
-    *,
-    target: float | None,
-    round_texts: int,
-    standard_error: float | None,
-    seconds_a_text: float | None = None,
-) -> Advice:
-    """What a curve says about going on. `target` is the score to pass, None where there is none.
-
-    Stop where two more rounds of `round_texts` each would bring less than `SMALL_GAIN` and less than the
-    score's `standard_error`: nobody could tell the models apart. A larger gain that few judged texts cannot
-    show is no reason to stop, but to judge by more. Where the target is out of reach, labelling on is no help
-    either.
-    """
-    gain = gain_of(found, 2 * round_texts)
-    reach = None if target is None else found.reach(target)
-    hours = _hours(reach, found.seen, seconds_a_text)
-    advised = _advised(gain, reach, standard_error)
-    reason = _reason(advised, found, gain, reach, 2 * round_texts, standard_error)
-    return Advice(advised, reason, gain, reach, hours)
-
-
 def gain_of(found: Forecast, more: int) -> Range:
     """What so many more texts would bring over the fitted score of now."""
     now = found.at(found.seen).value
@@ -254,63 +224,22 @@ def gain_of(found: Forecast, more: int) -> Range:
     return Range(later.value - now, later.low - now, later.high - now)
 
 
-def _advised(gain: Range, reach: Reach | None, standard_error: float | None) -> Advised:
-    if reach is not None and reach.outlook == "reached":
-        return "reached"
-    if reach is not None and reach.outlook == "out_of_reach":
-        return "change_recipe"
-    near = reach is not None and reach.outlook == "within_reach"
-    if not near and standard_error is not None and gain.value < min(standard_error, SMALL_GAIN):
-        return "stop"
-    return "go_on"
+def rises(points: Sequence[Point]) -> bool:
+    """Whether the scores grow with the logarithm of the gold, more than chance makes them (one-sided, 5 %).
 
-
-def _reason(
-    advised: Advised,
-    found: Forecast,
-    gain: Range,
-    reach: Reach | None,
-    more: int,
-    standard_error: float | None,
-) -> str:
-    brings = f"{more} more texts would bring about {gain.value:+.3f}"
-    if advised == "reached" and reach is not None:
-        return f"The curve has reached the target of {reach.target:.3f} with {found.seen} texts; {brings}."
-    if advised == "change_recipe" and reach is not None:
-        far = found.at(FAR * found.seen)
-        return (
-            f"This recipe will not get there: {FAR} times the gold would bring it to {far.value:.3f}, at "
-            f"most {far.high:.3f}, and the target is {reach.target:.3f}. "
-            "Try word vectors or a transformer, or review the labels."
-        )
-    error = "" if standard_error is None else f"the score's standard error of {standard_error:.3f}"
-    if advised == "stop":
-        return f"Stop or change something: {brings}, less than {error}."
-    hidden = standard_error is not None and gain.value < standard_error
-    unseen = f", less than so few judged texts can show ({error}): label more of those too" if hidden else ""
-    return f"Go on: {brings}{unseen}{_takes(reach, found.seen)}."
-
-
-def _takes(reach: Reach | None, seen: int) -> str:
-    if reach is None:
-        return ""
-    if reach.texts is None:
-        return f"; whether the target of {reach.target:.3f} can be reached is open"
-    most = f"{reach.high - seen:,}" if reach.high is not None else "no known end"
-    least = max((reach.low or seen) - seen, 0)
-    return (
-        f"; the target of {reach.target:.3f} takes about {reach.texts - seen:,} more, "
-        f"95 % interval {least:,} to {most}"
-    )
-
-
-def _hours(reach: Reach | None, seen: int, seconds: float | None) -> tuple[float, float] | None:
-    if reach is None or seconds is None or reach.outlook == "reached":
-        return None
-    if reach.low is None or reach.high is None:
-        return None
-    low, high = (max(texts - seen, 0) * seconds / 3600 for texts in (reach.low, reach.high))
-    return low, high
+    By Student's t of the slope, points weighted by their gold as in `forecast`.
+    """
+    sizes = np.array([point.gold_texts for point in points], dtype=np.float64)
+    scores = np.array([point.score for point in points])
+    if len(np.unique(sizes)) < 3:
+        return False
+    weights, x = sizes / sizes.sum(), np.log(sizes)
+    x, y = x - weights @ x, scores - weights @ scores
+    spread = weights @ x**2
+    slope = (weights @ (x * y)) / spread
+    error = np.sqrt(weights @ (y - slope * x) ** 2 / (len(points) - 2) / spread)
+    # Where the points lie on a line there is no error, and where on a level one no slope either.
+    return bool(slope > max(RISE * error, 1e-9))
 
 
 def _fit(share: FloatArray, scores: FloatArray, weights: FloatArray) -> FloatArray:

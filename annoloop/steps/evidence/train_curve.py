@@ -10,17 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from annoloop.errors import TrainingError
+from annoloop.evaluation.curve_advice import Advice, advise, beside_trivial
 from annoloop.evaluation.curve_laws import ERRORS, ODDS, WITH_RULES, Law
-from annoloop.evaluation.forecast import Advice, Forecast, Point, Range, advise, forecast, gain_of
+from annoloop.evaluation.forecast import Forecast, Point, Range, forecast, gain_of, rises
 from annoloop.evaluation.leaderboard import headline
 from annoloop.evaluation.scores import score
+from annoloop.evaluation.trivial import Standing, Trivial, standing, trivial
 from annoloop.project import Project
 from annoloop.steps.compare import compare
+from annoloop.steps.evidence.gold_counts import gold_counts
 from annoloop.steps.evidence.pace import pace, seconds_ahead
 from annoloop.steps.one_label import require_two_labels
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.train import beside_gold, fingerprint, recipes_of, require_gold, rule_maker
-from annoloop.types import DevGold, Gold, LabelScheme, PoolGold, Scores
+from annoloop.types import Counts, DevGold, Gold, LabelScheme, PoolGold, Scores
 
 CURVE_FACT = "train_curve"
 """What is trained so far, kept after each model, so that a stopped run goes on."""
@@ -44,8 +47,10 @@ MORE = 50
 class TrainCurve:
     """Dev scores of one recipe over shuffled parts of the pool gold, and what follows from them.
 
-    `scores` are those of all gold. `target_name` says what has the score to pass: the LLM or the setting.
-    `current` is False where gold or settings have changed since.
+    `scores` are those of all gold. `target_name` says whose score is to be passed: the one given, the LLM's
+    or the setting's. `standing` is that to `trivial`, the answer that is the same for every text; where
+    nothing is learned ("no_better") the forecast is flat. `current` is False where gold or settings have
+    changed since.
     """
 
     recipe: str
@@ -55,6 +60,8 @@ class TrainCurve:
     advice: Advice
     target_name: str
     scores: Scores
+    standing: Standing
+    trivial: Trivial
     current: bool = True
 
     @property
@@ -88,6 +95,8 @@ class TrainCurve:
                 "interval": [reach.low, reach.high],
                 "hours": advice.hours,
             },
+            "trivial": {"labels": list(self.trivial.labels), "score": self.trivial.score},
+            "standing": self.standing,
             "advice": advice.advised,
             "reason": advice.reason,
             "gain": advice.gain._asdict(),
@@ -102,9 +111,9 @@ def train_curve(
     """Train the project's recipe on `SIZES` parts of the pool gold, shuffled `SHUFFLES` times; score on dev.
 
     Held-out texts are not looked at. Each score is kept, so that a stopped run goes on where it was, and
-    only new gold or settings begin anew. `target` is the score to pass; None: the LLM's on dev, where it has
-    read the dev texts, else the setting [rules] target. The recipe is that of the newest model, else the one
-    that dev chooses on all gold.
+    only new gold or settings begin anew. `target` is the score to pass, kept with the curve; None: the LLM's
+    on dev, where it has read the dev texts, else the setting [rules] target. The recipe is that of the newest
+    model, else the one that dev chooses on all gold.
 
     Raises:
         TrainingError: there is too little gold to draw a curve.
@@ -114,8 +123,8 @@ def train_curve(
     require_gold(project, pool, dev)
     _require_curve(project, pool)
     runs = _Runs(project, pool, dev, on_progress)
-    runs.complete()
-    found = _curve(project, runs.kept, target, current=True)
+    runs.complete(target)
+    found = _curve(project, runs.kept, current=True)
     if found is None:
         raise TrainingError(
             f"{project.folder}: too few parts of the gold have something to learn from for a curve",
@@ -139,7 +148,7 @@ def kept_curve(project: Project) -> TrainCurve | None:
     if not kept:
         return None
     named = _name(project, project.pool_gold(), project.dev_gold(), kept["recipe"])
-    return _curve(project, kept, None, current=named == kept["key"])
+    return _curve(project, kept, current=named == kept["key"])
 
 
 def rounds_forecast(project: Project) -> Forecast | None:
@@ -194,10 +203,10 @@ class _Runs:
     def _begun(self) -> dict[str, Any]:
         kept: dict[str, Any] | None = self.project.store.fact(CURVE_FACT)
         if kept and kept["key"] == _name(self.project, self.pool, self.dev, kept["recipe"]):
-            return kept
+            return _with_labels(kept, len(self.pool))
         recipe = self._recipe()
         key = _name(self.project, self.pool, self.dev, recipe) if recipe else None
-        return {"key": key, "recipe": recipe, "runs": {}, "all": None}
+        return {"key": key, "recipe": recipe, "runs": {}, "all": None, "target": None}
 
     def _recipe(self) -> str | None:
         """The newest model's, or the only one there is to choose; None lets dev choose."""
@@ -207,8 +216,11 @@ class _Runs:
             return trained[-1]
         return named[0] if named and len(named) == 1 else None
 
-    def complete(self) -> None:
-        """Train what is missing, all gold first: it says which recipe."""
+    def complete(self, target: float | None) -> None:
+        """Train what is missing, all gold first: it says which recipe. Keep the target that was given."""
+        if self.kept.get("target") != target:
+            self.kept["target"] = target
+            self.project.store.set_fact(CURVE_FACT, self.kept)
         with tempfile.TemporaryDirectory(prefix="annoloop-curve-") as folder:
             for number, (shuffle, size) in enumerate(self.wanted):
                 name = f"{shuffle}:{size}"
@@ -282,9 +294,7 @@ def _first(gold: Gold) -> Any:
     return parts[0] if parts else None
 
 
-def _curve(
-    project: Project, kept: Mapping[str, Any], target: float | None, *, current: bool
-) -> TrainCurve | None:
+def _curve(project: Project, kept: Mapping[str, Any], *, current: bool) -> TrainCurve | None:
     runs = {name: value for name, value in kept["runs"].items() if value is not None}
     points = tuple(sorted(Point(int(name.partition(":")[2]), value) for name, value in runs.items()))
     if kept["all"] is None:
@@ -294,16 +304,37 @@ def _curve(
     found = _forecast(project, kept["recipe"], points, error)
     if found is None:
         return None
-    name, aim = ("the given target", target) if target is not None else _aim(project)
+    than, how = stands(project, scores, found.seen, rises=rises(points))
+    if not scores.per_label:
+        # Kept by an earlier version, which did not count by label: nothing is known against it.
+        how = "better"
+    if how == "no_better":
+        found = found.flat()
+    given = kept.get("target")
+    name, aim = ("given with --target", given) if given is not None else _aim(project)
     advice = advise(
         found,
-        target=aim,
+        target=None if how == "no_better" else aim,
         round_texts=project.settings.selection.batch,
         # Both models err on the same texts: of their difference this is an upper guess.
         standard_error=error,
         seconds_a_text=seconds_ahead(project),
+        target_name=name,
     )
-    return TrainCurve(kept["recipe"], headline(project.scheme), points, found, advice, name, scores, current)
+    advice = beside_trivial(advice, how, than, seen=found.seen)
+    called = headline(project.scheme)
+    return TrainCurve(kept["recipe"], called, points, found, advice, name, scores, how, than, current)
+
+
+def stands(project: Project, scores: Scores, texts: int, *, rises: bool) -> tuple[Trivial, Standing]:
+    """The answer that is the same for every text, and how a model of `texts` pool texts stands to it.
+
+    `scores` are the model's on any split; `rises` says whether those of earlier, smaller ones were lower.
+    """
+    counts = gold_counts(project)
+    learned = counts.labels["pool"]
+    than = trivial(project.scheme, learned, counts.texts["pool"], scores)
+    return than, standing(project.scheme, scores, than, learned=learned, texts=texts, rises=rises)
 
 
 def standard_error(scores: Scores) -> float | None:
@@ -315,15 +346,25 @@ def _aim(project: Project) -> tuple[str, float]:
     for approach in compare(project).approaches:
         value = approach.scores.score if approach.scores and not approach.missing else None
         if approach.approach == "llm" and value is not None:
-            return approach.name, value
+            return f"the score of {approach.name}", value
     return "the setting [rules] target", project.settings.rules.target
 
 
+def _with_labels(kept: Mapping[str, Any], texts: int) -> dict[str, Any]:
+    """Without the model of all gold, where its answers were not counted by label: it is trained once more."""
+    if kept["all"] is None or "per_label" in kept["all"]:
+        return dict(kept)
+    runs = {name: value for name, value in kept["runs"].items() if name != f"0:{texts}"}
+    return {**kept, "runs": runs, "all": None}
+
+
 def _to_json(scores: Scores) -> dict[str, Any]:
-    return {"texts": scores.texts, "score": scores.score, "interval": scores.interval}
+    labels = {label: [one.tp, one.fp, one.fn] for label, one in scores.per_label.items()}
+    return {"texts": scores.texts, "score": scores.score, "interval": scores.interval, "per_label": labels}
 
 
 def _from_json(kept: Mapping[str, Any]) -> Scores:
     low_high = kept["interval"]
     interval = (float(low_high[0]), float(low_high[1])) if low_high else None
-    return Scores(kept["texts"], kept["score"], None, None, None, interval)
+    labels = {label: Counts(*counted) for label, counted in kept.get("per_label", {}).items()}
+    return Scores(kept["texts"], kept["score"], None, None, None, interval, labels)
