@@ -49,7 +49,13 @@ def test_a_project_that_was_moved_names_the_wheel_where_it_is_now(project: Proje
 def test_a_wheel_is_advised_where_the_verdict_does_not_speak_against_it(
     project: Project, decision: str, used: bool
 ) -> None:
-    rows = [{"approach": "model", "score": 0.9}, {"approach": "llm", "score": 0.95}]
+    right = {"tp": 45, "fp": 5, "fn": 5, "precision": 0.9, "recall": 0.9, "f": 0.9}
+    scores = {"texts": 100, "precision": 0.9, "recall": 0.9, "macro_f": 0.9, "interval": [0.84, 0.95]}
+    labels = dict.fromkeys(("Aufzug", "Rolltreppe"), right)
+    rows = [
+        {"approach": "model", "score": 0.9, **scores, "per_label": labels},
+        {"approach": "llm", "score": 0.95},
+    ]
     project.store.set_fact(EVALUATION_FACT, {"verdict": {"decision": decision}, "leaderboard": rows})
     said = status(project).next_step
     assert ("use the package" in said) == used

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from annoloop.evaluation.curve_advice import Advised
 from annoloop.project import Project
 from annoloop.steps.evaluate import EVALUATION_FACT, Evaluation
-from annoloop.steps.evidence.advice import outlook, what_to_label
+from annoloop.steps.evidence.advice import against, outlook, short_of, unasked, what_to_label
+from annoloop.steps.evidence.held_out import Worth, cheaper, worth
+from annoloop.steps.evidence.looks import gate_terms
 from annoloop.steps.llm.source import IMPORTED_FACT, why_no_llm
 from annoloop.steps.sources import rules_source
 from annoloop.steps.wheel import kept_wheel
@@ -106,6 +109,15 @@ def _llm_name(project: Project) -> str:
     return str(model.get("base_url") or model.get("name") or model["@llm_models"])
 
 
+_INSTEAD: Mapping[Advised, str] = {
+    "reached": "the target is reached, see what the held-out texts say: annoloop evaluate",
+    "stop": "stop labelling, or look for a better recipe: annoloop train --search 30",
+    "change_recipe": "look for a better recipe, or review the labels: annoloop train --search 30",
+    "look_at_labels": "look at the labels or the guidelines: annoloop look-again",
+}
+"""What to do instead of labelling on."""
+
+
 def _next_step(project: Project, gold: Mapping[str, int]) -> str:
     folder, store = project.folder, project.store
     if not sum(store.example_counts().values()):
@@ -116,15 +128,29 @@ def _next_step(project: Project, gold: Mapping[str, int]) -> str:
         return _with_wheel(project, wheel)
     if not any(record.model for record in store.rounds()) or not gold["held_out"]:
         return f"run the loop: annoloop loop {folder}"
-    return f"go on: annoloop loop {folder}"
+    return _after_a_model(project)
+
+
+def _after_a_model(project: Project) -> str:
+    """Never to label on where the outlook speaks against it, or where there is nothing to label."""
+    folder, found = project.folder, against(project)
+    if found is not None:
+        return f"{_INSTEAD[found[0]]} {folder}"
+    if not unasked(project):
+        return f"add texts, the pool has none left to ask about: annoloop add {folder} FILE"
+    return f"go on: annoloop loop {folder}{short_of(project)}"
 
 
 def _with_wheel(project: Project, wheel: str) -> str:
     """A wheel is built of the last round whatever the verdict on it is."""
     judged = project.store.fact(EVALUATION_FACT)
-    decision = judged["verdict"]["decision"] if judged else None
-    if decision not in ("refused", "llm_ahead"):
-        return f"use the package: pip install {wheel}"
+    use = f"use the package: pip install {wheel}"
+    if judged is None:
+        return use
+    decision, found = judged["verdict"]["decision"], worth(project)
+    unproven = found.trivial or (decision == "no_llm" and (not found.using or _learns_nothing(project)))
+    if decision not in ("refused", "llm_ahead") and not unproven:
+        return use
     scores = {row["approach"]: row["score"] for row in judged["leaderboard"]}
     return advice_on(project, decision, scores).replace("PROJECT", str(project.folder))
 
@@ -146,12 +172,38 @@ def advice_on(project: Project, decision: str, scores: Mapping[str, float | None
         return "label held-out texts in which there is something to find: annoloop review PROJECT"
     if rules is not None and rules > model:
         return f"the rules ({rules:.3f}) are still ahead of the model ({model:.3f}): {what_to_label(project)}"
-    if decision == "beats_llm":
-        return "install the wheel; label more where the scores of single labels are low"
-    if decision == "no_llm":
-        return "set an LLM in [llm.model] to compare with, or use the model as it is"
-    if decision == "level":
-        return "as good as the LLM and cheaper: use the wheel, or label another round to pass it"
     if decision == "llm_ahead":
         return what_to_label(project)
+    if decision in ("no_llm", "beats_llm", "level"):
+        return _if_worth_using(project, decision, worth(project))
     return "mend what the verdict names, then annoloop evaluate PROJECT"
+
+
+def _if_worth_using(project: Project, decision: str, found: Worth) -> str:
+    """No model is to be used that a constant answer would do as well as."""
+    if found.trivial:
+        return _not_better(project, found)
+    if decision == "beats_llm":
+        return "install the wheel; label more where the scores of single labels are low"
+    if decision == "level":
+        also = " and cheaper" if cheaper(project) else ""
+        return (
+            f"not behind the LLM by more than the margin of {gate_terms(project)[1]}{also}: use the wheel, "
+            "or label another round to pass it"
+        )
+    if found.using and not _learns_nothing(project):
+        return "set an LLM in [llm.model] to compare with, or use the model as it is"
+    few = f"{found.missing} more held-out texts are needed to judge it by; " if found.better else ""
+    return f"{few}{what_to_label(project)}"
+
+
+def _learns_nothing(project: Project) -> bool:
+    speaks = against(project)
+    return speaks is not None and speaks[0] == "look_at_labels"
+
+
+def _not_better(project: Project, found: Worth) -> str:
+    following = what_to_label(project)
+    if _learns_nothing(project):
+        return following
+    return f"the model is not yet better than {found.than} on the held-out texts: {following}"

@@ -1,0 +1,67 @@
+"""What the newest evaluation says of the model itself: is it worth using, and cheaper than the LLM?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from annoloop.evaluation.trivial import Trivial, is_better, trivial
+from annoloop.project import Project
+from annoloop.steps.evaluate import EVALUATION_FACT
+from annoloop.steps.evidence.gold_counts import gold_counts
+from annoloop.types import Counts, Scores
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """How the model stands to the answer that is the same for every text, on the held-out texts.
+
+    `than` is that answer, None where no model was judged. `better`: the whole interval of the model's score
+    lies above it. `missing` is how many texts more the gate asks for.
+    """
+
+    than: Trivial | None
+    better: bool
+    missing: int
+
+    @property
+    def trivial(self) -> bool:
+        """Whether it was judged, and is not better."""
+        return self.than is not None and not self.better
+
+    @property
+    def using(self) -> bool:
+        """Whether the model may be used on no other ground than its own score."""
+        return self.better and not self.missing
+
+
+def worth(project: Project) -> Worth:
+    """The newest evaluation's model beside the trivial answer."""
+    row = _judged(project).get("model")
+    if row is None or "per_label" not in row:
+        return Worth(None, better=False, missing=0)
+    counts, scores = gold_counts(project), _scores(row)
+    than = trivial(project.scheme, counts.labels["pool"], counts.texts["pool"], scores)
+    better = is_better(project.scheme, scores, than)
+    return Worth(than, better, max(project.settings.gate.min_texts - scores.texts, 0))
+
+
+def cheaper(project: Project) -> bool:
+    """Whether the model is known to cost less than the LLM; no cost is known of imported answers."""
+    rows = _judged(project)
+    model, llm = (rows.get(name, {}).get("cost") for name in ("model", "llm"))
+    return model is not None and llm is not None and model < llm
+
+
+def _judged(project: Project) -> dict[str, Mapping[str, Any]]:
+    judged = project.store.fact(EVALUATION_FACT)
+    return {row["approach"]: row for row in judged["leaderboard"]} if judged else {}
+
+
+def _scores(row: Mapping[str, Any]) -> Scores:
+    labels = {name: Counts(one["tp"], one["fp"], one["fn"]) for name, one in row["per_label"].items()}
+    interval = (float(row["interval"][0]), float(row["interval"][1])) if row["interval"] else None
+    return Scores(
+        row["texts"], row["score"], row["precision"], row["recall"], row["macro_f"], interval, labels
+    )
