@@ -119,8 +119,8 @@ def standing(
     Measured with TF-IDF and logistic regression on docs_issues and, one label against the rest, on
     customer_feedback_de, 100 to 300 gold texts and 50 to 200 judged: "no_better" was said of 2 of 195 curves
     that learn (1.0 %; with 30 and 0 other labels instead of 50 and 20 of 9.7 %), and of 148 of 178 (83 %)
-    whose labels were shuffled; the others of these were "learning", by chance. For several categories and
-    spans it was not measured.
+    whose labels were shuffled; the others of these were "learning", by chance. The thresholds were chosen on
+    the same curves. For several categories and spans it was not measured.
     """
     if is_better(scheme, scores, than):
         return "better"
