@@ -165,7 +165,8 @@ def main() -> None:
     if arguments.json:
         print(json.dumps({"label_errors": rows}, indent=2))
     else:
-        table("label errors", rows)
+        shares = [{k: f"{v:.2f}" if isinstance(v, float) else v for k, v in row.items()} for row in rows]
+        table("label errors", shares)
 
 
 if __name__ == "__main__":

@@ -345,6 +345,13 @@ def test_train_evaluate_apply_one_step_each(annoloop, project, tmp_path):
     assert row["text"] == "Der Aufzug ist kaputt; schon wieder 😀"
     assert len(row["accept"]) == 1 and row["accept"][0] in LABELS
 
+    settings = folder / "annoloop.cfg"
+    settings.write_text(settings.read_text("utf8").replace(f'"{LABELS[0]}"', '"Lift"'), encoding="utf8")
+    for command in (("apply", folder, tmp_path / "in.csv", tmp_path / "new.jsonl"), ("evaluate", folder)):
+        refused(annoloop(*command), f"answers with '{LABELS[0]}'", "train once more")
+    assert not (tmp_path / "new.jsonl").exists()
+    assert f"{LABELS[0]} is no longer a label" in annoloop("status", folder)[1]
+
 
 def test_answers_of_an_llm_made_elsewhere(annoloop, project, tmp_path):
     answers = write_rows(tmp_path / "answers.jsonl", [{**row, "label": "irrelevant"} for row in ROWS])

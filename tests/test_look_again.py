@@ -23,6 +23,7 @@ from annoloop.steps.status import status
 from annoloop.types import Annotation, Example, Gold, LabelScheme, PoolGold, Span
 
 NER = LabelScheme("ner", ("BRAND", "SHOP"))
+DATES = list(enumerate(("kam es", "war da", "ging er", "fiel das", "gab man", "sah sie"), start=1))
 
 
 def spans_gold(text: str, *spans: tuple[int, int, str]) -> Gold:
@@ -116,6 +117,21 @@ def test_with_several_categories_the_least_likely_decision_counts():
     first = category_suspects(scheme, PoolGold(tuple(gold)), ProxyReader(scheme, 0), seed=0)[0]
     assert first.gold == gold[0]
     assert (first.label, first.expected) == (None, "LIFT")
+
+
+def test_with_several_categories_few_texts_of_clean_gold_are_doubted():
+    rows = feedback(200)
+    scheme = LabelScheme("textcat_multilabel", tuple(LABELS))
+    gold = [Gold(Example(input_hash(r["text"]), r["text"]), Annotation((r["label"],))) for r in rows]
+    assert len(category_suspects(scheme, PoolGold(tuple(gold)), ProxyReader(scheme, 0), seed=0)) < 10
+
+
+def test_a_full_stop_is_no_border_to_doubt():
+    # In every other place a full stop ends a date; here it ends the sentence.
+    dates = [spans_gold(f"am {n}. Mai {word}", (3, 5 + len(str(n)) - 1, "SHOP")) for n, word in DATES]
+    ends = [spans_gold(f"Wir fuhren zu Nike{n}.", (14, 18 + len(str(n)), "BRAND")) for n in range(3)]
+    found = span_suspects(NER, PoolGold((*dates, *ends)))
+    assert not [one for one in found if one.surface == "."]
 
 
 def test_a_name_labelled_otherwise_elsewhere_is_doubted():

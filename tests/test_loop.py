@@ -5,6 +5,7 @@ import re
 import shutil
 from collections import Counter
 from dataclasses import replace
+from zlib import crc32
 
 import pytest
 from fake_llm import FakeLLM
@@ -324,15 +325,27 @@ def test_a_dead_server_is_named_before_anybody_labels_a_batch(tmp_path):
 
 
 def test_answers_that_nobody_understands_are_the_llms_mistakes(tmp_path):
-    with FakeLLM("I would say: an elevator!") as fake:
+    def at_times_chatty(body):
+        said = crc32(body["messages"][-1]["content"].encode())
+        return "I would say: an elevator!" if said % 3 == 0 else json.dumps({"label": "irrelevant"})
+
+    with FakeLLM(at_times_chatty) as fake:
         project = small_project(tmp_path / "run", ROWS, server=fake)
         result = turn(project, max_rounds=1)[-1].result
         asked = len(fake.history)
         assert result.verdict.decision == "beats_llm"
-        llm = next(row for row in result.leaderboard if row.approach == "llm")
-        assert llm.scores.score == 0.0
         turn(project, max_rounds=1)
         assert len(fake.history) == asked
+
+
+def test_an_llm_that_nobody_understands_is_not_beaten(tmp_path):
+    with FakeLLM("I would say: an elevator!") as fake:
+        project = small_project(tmp_path / "run", ROWS, server=fake)
+        result = turn(project, max_rounds=1)[-1].result
+        texts = result.held_out_texts
+        llm = next(row for row in result.leaderboard if row.approach == "llm")
+        assert (result.verdict.decision, result.verdict.p_value, llm.scores.score) == ("refused", None, 0.0)
+        assert f"{texts} of {texts} answers of the LLM are not what was asked for" in result.verdict.reason
 
 
 def test_a_text_learned_from_is_never_a_text_judged_by(whole):

@@ -55,6 +55,16 @@ def test_names_stand_in_the_file_as_people_write_them_and_read_back(tmp_path: Pa
     assert settings.definitions == section["definitions"]
 
 
+def test_quotes_around_a_label_are_not_part_of_it(tmp_path: Path) -> None:
+    path = write_settings(tmp_path / "p", {"project": {**PROJECT, "labels": ["Größe", '"so"']}})
+    with path.open("a", encoding="utf8") as file:
+        file.write('[project.definitions]\n"Größe" = "wie groß"\n"so" = "zitiert"\n')
+        file.write('[project.renamed]\n"Maß" = "Größe"\n')
+    settings = load_settings(tmp_path / "p").project
+    assert settings.definitions == {"Größe": "wie groß", '"so"': "zitiert"}
+    assert settings.renamed == {"Maß": "Größe"}
+
+
 @pytest.mark.parametrize("label", ["a: b", "a=b", "#a", "[a]"])
 def test_a_definition_that_the_file_cannot_hold_is_refused_and_nothing_written(tmp_path: Path, label) -> None:
     section = {**PROJECT, "labels": [label, "B"], "definitions": {label: "x"}}

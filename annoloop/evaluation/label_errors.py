@@ -88,7 +88,7 @@ def category_suspects(
     is on average for the texts that have it, so that a model that is never sure of a rare label does not
     doubt all of its texts; the doubted ones are ranked by self-confidence, the probability of the label that
     was given (Northcutt, Jiang and Chuang 2021, Confident learning: the confident joint and self-confidence).
-    With several categories a text goes by the least likely of its yes and no decisions
+    With several categories a text goes by the least likely of its yes and no decisions that are doubted
     (Thyagarajan et al. 2022). Empty where the gold cannot teach.
     """
     usable = sorted((g for g in gold if g.complete), key=lambda g: g.example.input_hash)
@@ -162,6 +162,8 @@ def _odd_borders(said: Sequence[_Place]) -> Iterator[Suspect]:
     if len(said) <= LEAST_PLACES or not inside or not outside:
         return
     usual = max(marked, key=lambda one: (marked[one], one)) if inside >= outside else None
+    if usual is not None and marked[usual] < outside:
+        return
     agreeing, fewer = (marked[usual], outside) if usual else (outside, inside)
     others = len(said) - 1
     sure = max(fewer / (others + 2), 1 / (TOKEN_PLACES + 2))
@@ -205,15 +207,20 @@ def _of_one(scheme: LabelScheme, items: Sequence[Gold], table: FloatArray) -> It
 
 
 def _of_several(scheme: LabelScheme, items: Sequence[Gold], table: FloatArray) -> Iterator[Suspect]:
-    for item, row in zip(items, table, strict=True):
-        given = set(item.annotation.labels)
-        # Of a label without gold, or that all of it has, nothing can be learned: its column is 0.
-        likely = {name: float(row[place]) for place, name in enumerate(scheme.labels) if row[place] > 0}
-        sure = {name: value if name in given else 1 - value for name, value in likely.items()}
-        worst = min(sorted(sure), key=sure.__getitem__, default=None)
-        if worst is not None and sure[worst] < 0.5:
-            label, expected = (worst, None) if worst in given else (None, worst)
-            yield Suspect(item, sure[worst], label, expected)
+    given = np.array([[name in item.annotation.labels for name in scheme.labels] for item in items])
+    # How sure the model is of each decision, yes or no, and how sure it is on average of the other one.
+    sure = np.where(given, table, 1 - table)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        yes = np.where(given, table, 0).sum(axis=0) / given.sum(axis=0)
+        no = np.where(given, 0, 1 - table).sum(axis=0) / (~given).sum(axis=0)
+    # Of a label without gold, or that all of it has, nothing can be learned: its column is 0.
+    doubted = (sure < 0.5) & (1 - sure >= np.where(given, no, yes)) & (table > 0)
+    for item, own, row, here in zip(items, given, sure, doubted, strict=True):
+        if here.any():
+            worst = int(np.where(here, row, np.inf).argmin())
+            name = scheme.labels[worst]
+            label, expected = (name, None) if own[worst] else (None, name)
+            yield Suspect(item, float(row[worst]), label, expected)
 
 
 def _tokens(text: str) -> list[tuple[str, int, int]]:
@@ -252,6 +259,9 @@ def _token_places(item: Gold) -> Iterator[tuple[str, _Place]]:
         for _, start, end in tokens
     ]
     for at, (token, start, end) in enumerate(tokens):
+        # Of a full stop or a bracket the others say what is usual of punctuation, not of this border.
+        if not any(map(str.isalnum, token)):
+            continue
         span, beside = within[at], [*within[max(at - 1, 0) : at], *within[at + 1 : at + 2]]
         # A span of one token is a name, which is looked at as such.
         if span is None:

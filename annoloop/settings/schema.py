@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from annoloop.types import STRATEGY_GROUP, Kind, LabelScheme, Role
 
@@ -37,6 +37,11 @@ class Section(BaseModel):
     """A section: unknown keys and wrong types are refused, values do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+def _bare(key: Any) -> Any:
+    quoted = isinstance(key, str) and len(key) > 2 and key[0] == key[-1] == '"'
+    return key[1:-1] if quoted else key
 
 
 class ProjectSection(Section):
@@ -68,6 +73,15 @@ class ProjectSection(Section):
             twice = {label for label in value if list(value).count(label) > 1}
             if twice:
                 raise ValueError(f"given twice: {', '.join(sorted(twice))}")
+        return value
+
+    @field_validator("definitions", "renamed", mode="before")
+    @classmethod
+    def _unquoted(cls, value: Any, info: ValidationInfo) -> Any:
+        # The format has no quotes around a key; who writes them means the label between them.
+        if isinstance(value, dict):
+            labels = info.data.get("labels") or ()
+            return {key if key in labels else _bare(key): text for key, text in value.items()}
         return value
 
     @model_validator(mode="after")

@@ -29,12 +29,13 @@ def apply_to_file(
     `ray` spreads the work over a Ray cluster, or over this machine's cores where there is none.
 
     Raises:
-        TrainingError: there is no model.
+        TrainingError: there is no model, or it answers with labels that the project has no longer.
         FormatError: a row cannot be read; nothing is written then.
     """
     model = latest_model(project)
     if model is None:
         raise TrainingError(f"{project.folder} has no trained model", hint="train one: annoloop loop PROJECT")
+    model.require_labels()
     from annoloop.packaging.apply import apply, apply_with_ray
 
     examples = list(_examples(project, file, text_column))

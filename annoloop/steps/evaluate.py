@@ -52,6 +52,9 @@ from annoloop.types import Annotation, Example, GateVerdict, Gold, HeldOutGold, 
 
 EVALUATION_FACT = "evaluation"
 """The newest evaluation as JSON, with when it was made and on which model and texts: what a report tells."""
+MOST_UNREAD = 0.5
+"""The share of an LLM's answers that may be no annotation at all in a comparison of what it knows."""
+
 SPEED_TEXTS = 300
 
 
@@ -120,7 +123,7 @@ def evaluate(project: Project, *, on_progress: OnProgress = silent) -> Evaluatio
     """Score rules, LLM and the newest model on the held-out gold, and decide.
 
     Raises:
-        AnnoloopError: there is no held-out gold yet.
+        AnnoloopError: there is no held-out gold yet, or the model has labels that the project has no longer.
     """
     gold = project.held_out_gold()
     if not len(gold) and not project.store.example_counts()["held_out"]:
@@ -134,6 +137,8 @@ def evaluate(project: Project, *, on_progress: OnProgress = silent) -> Evaluatio
             hint="label them blind: annoloop review PROJECT (annoloop loop PROJECT asks for them first)",
         )
     rules, model = rules_source(project), latest_model(project)
+    if model is not None:
+        model.require_labels()
     suffice = judge_rules(project, rules)[1] if rules and len(project.dev_gold()) else None
     rules_do = suffice is not None and suffice.suffice and model is None
     near = leaked(project, gold, model.fingerprint) if model else {}
@@ -212,6 +217,8 @@ def _verdict(
     plan = gate_plan(project)
     if llm is None:
         return GateVerdict("no_llm", "No LLM was asked, so there is no LLM to beat.")
+    if unread := _unread(project, llm, gold):
+        return GateVerdict("refused", unread)
     share = share_of(project, plan, number=model.number, model=model.key, llm=llm.key, gold=gold)
     verdict = gate(
         project.scheme,
@@ -227,6 +234,18 @@ def _verdict(
         return verdict
     keep_look(project, plan, share=share, number=model.number, model=model.key, llm=llm.key, gold=gold)
     return replace(verdict, reason=" ".join([verdict.reason, *_shown(project, llm)]))
+
+
+def _unread(project: Project, llm: LLMSource | ImportedSource, gold: HeldOutGold) -> str:
+    """Why the LLM's answers judge its server or its prompt rather than itself; empty where they do not."""
+    kept = project.store.predictions(llm.key, hashes=[item.example.input_hash for item in gold])
+    wrong = sum(detail.get("status") in ANSWERED_WRONGLY for _, detail in kept.values())
+    if wrong <= MOST_UNREAD * len(kept):
+        return ""
+    return (
+        f"No verdict: {wrong} of {len(kept)} answers of the LLM are not what was asked for, so they say more "
+        "of its server or prompt than of the LLM: with another prompt or model in [llm] it is asked anew."
+    )
 
 
 def _shown(project: Project, llm: LLMSource | ImportedSource) -> list[str]:

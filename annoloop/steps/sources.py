@@ -137,6 +137,28 @@ class ModelSource:
         return sum(json.loads(line).get("made") == "rules" for line in lines)
 
     @property
+    def lost_labels(self) -> tuple[str, ...]:
+        """Labels that it answers with and the project has no longer."""
+        meta = json.loads((self.path / "meta.json").read_text(encoding="utf8"))
+        known = meta.get("labels", {}).get(self.scheme.kind, ())
+        return tuple(label for label in known if label not in self.scheme.labels)
+
+    def require_labels(self) -> None:
+        """Refuse to go on where it would answer with labels that the project has no longer.
+
+        Of categories the likeliest that is left would be given, which the model never chose.
+
+        Raises:
+            TrainingError: it does.
+        """
+        if self.lost_labels:
+            named = ", ".join(map(repr, self.lost_labels))
+            raise TrainingError(
+                f"the {self.name} answers with {named}, which the project has no longer",
+                hint="train once more: annoloop train PROJECT",
+            )
+
+    @property
     def dev_key(self) -> str:
         """What the same recipe said of the dev texts before it learned from them."""
         return f"{self.key}:dev"

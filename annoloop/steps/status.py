@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from annoloop.errors import TrainingError
 from annoloop.evaluation.curve_advice import Advised
 from annoloop.project import Project
 from annoloop.steps.evaluate import EVALUATION_FACT, Evaluation
@@ -13,7 +14,7 @@ from annoloop.steps.evidence.advice import against, outlook, short_of, unasked, 
 from annoloop.steps.evidence.held_out import Worth, cheaper, worth
 from annoloop.steps.evidence.looks import gate_terms
 from annoloop.steps.llm.source import IMPORTED_FACT, why_no_llm
-from annoloop.steps.sources import rules_source
+from annoloop.steps.sources import latest_model, rules_source
 from annoloop.steps.wheel import kept_wheel
 from annoloop.store.store import Store
 
@@ -124,11 +125,22 @@ def _next_step(project: Project, gold: Mapping[str, int]) -> str:
         return f"add texts: annoloop add {folder} FILE"
     if store.progress().open:
         return f"label {store.progress().open} open texts: annoloop review {folder}"
+    if (lost := _lost_labels(project)) is not None:
+        return f"{lost} is no longer a label: train once more: annoloop train {folder}"
     if gold["held_out"] and (wheel := kept_wheel(project)) is not None:
         return _with_wheel(project, wheel)
     if not any(record.model for record in store.rounds()) or not gold["held_out"]:
         return f"run the loop: annoloop loop {folder}"
     return _after_a_model(project)
+
+
+def _lost_labels(project: Project) -> str | None:
+    """A label that the newest model answers with and the project has no longer."""
+    try:
+        model = latest_model(project)
+    except TrainingError:
+        return None
+    return next(iter(model.lost_labels), None) if model is not None else None
 
 
 def _after_a_model(project: Project) -> str:

@@ -20,8 +20,8 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _ENCODING_HINT = (
-    "expected is UTF-8 (UTF-16 with a byte order mark is read too); save it as UTF-8, "
-    "for example: iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW"
+    "expected is UTF-8 (UTF-16 with a byte order mark is read too); save it as UTF-8: in Excel "
+    "as CSV UTF-8, in a terminal with iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW"
 )
 
 
