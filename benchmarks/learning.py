@@ -4,6 +4,7 @@
     python benchmarks/learning.py entities     the same for entities, by texts, tokens and modelled seconds
     python benchmarks/learning.py gate         false claims and power of the verdict over simulated projects
     python benchmarks/learning.py forecast     the final score forecast from the first fifth of the labels
+    python benchmarks/learning.py hopeless     how often a task is called hopeless that is, and that is not
     python benchmarks/learning.py similar      texts of the same label among the nearest, by vectors and words
     python benchmarks/learning.py pool         features of 1,000,000 texts, a round's selection, memory
 
@@ -19,7 +20,7 @@ from importlib import import_module
 
 from review_ground import table
 
-FIGURES = ("categories", "entities", "gate", "forecast", "similar", "pool")
+FIGURES = ("categories", "entities", "gate", "forecast", "hopeless", "similar", "pool")
 
 
 def main() -> None:
