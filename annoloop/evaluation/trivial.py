@@ -118,9 +118,9 @@ def standing(
 
     Measured with TF-IDF and logistic regression on docs_issues, customer_feedback_de and four of its labels
     against the rest, Reuters R8 and the election tweets, 100 to 300 gold texts, 50 to 200 judged
-    (`benchmarks/learning.py hopeless`): "no_better" was said of 2 of 720 curves; of 720 with shuffled labels of
-    264, "not_yet" of 362, "learning" of 90, "better" of 4. The thresholds were chosen on other draws of the
-    first two sets. For several categories and spans it was not measured.
+    (`benchmarks/learning.py hopeless`): "no_better" was said of 2 of 720 curves; of 720 with shuffled labels
+    of 264, "not_yet" of 362, "learning" of 90, "better" of 4. The thresholds were chosen on other draws of
+    the first two sets. For several categories and spans it was not measured.
     """
     if is_better(scheme, scores, than):
         return "better"
