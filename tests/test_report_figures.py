@@ -10,22 +10,19 @@ from unicodedata import bidirectional
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reported import RULES, answer
-from small_project import LABELS, expert, feedback, settings, small_project, write_rows
+from reported import RULES, answer, with_rounds
+from small_project import LABELS, feedback, settings, write_rows
 
 from annoloop.cli import main
 from annoloop.evaluation.report import Quote, Table, isolated
 from annoloop.hashing import input_hash
 from annoloop.project import Project
 from annoloop.steps.add import add
-from annoloop.steps.ask import answer_with, ask_blind
 from annoloop.steps.evaluate import evaluate
 from annoloop.steps.evidence.report import report
 from annoloop.steps.evidence.report_errors import errors_section
 from annoloop.steps.llm.report import spend_report
-from annoloop.steps.llm.source import import_llm_answers
 from annoloop.steps.sources import ask_source, rules_source
-from annoloop.steps.train import train_round
 from annoloop.types import Annotation, Example, Round, Span
 
 ISOLATES, END = "\u2066\u2067\u2068", "\u2069"
@@ -34,21 +31,9 @@ ISOLATES, END = "\u2066\u2067\u2068", "\u2069"
 @pytest.fixture(scope="module")
 def original(tmp_path_factory):
     """One round on German feedback, trained and judged; Ada and Bo both answered twenty pool texts."""
-    rows = feedback(150)
     folder = tmp_path_factory.mktemp("judged") / "p"
-    project = small_project(folder, rows, corpus="held_out = 0.25\ndev = 0.3")
-    project.patterns.write_text(RULES, encoding="utf8")
-    oracle = expert(project, rows)
-    ask_blind(project, known=oracle)
-    answer_with(project, oracle, 0)
-    always = [{"text": eg.text, "label": "irrelevant"} for eg in project.store.examples()]
-    import_llm_answers(project, write_rows(folder / "llm.jsonl", always), name="always")
+    project = with_rounds(folder, texts=150, dev=0.3, rounds=(slice(None),))
     pool = project.store.examples(split="pool")
-    project.store.add_tasks([project.task(example, number=1) for example in pool])
-    answer_with(project, oracle, 1)
-    project.store.save_round(Round(1, "random", 0))
-    train_round(project, 1)
-    evaluate(project)
     answered(project, pool[:20], "Ada")
     answered(project, pool[:20], "Bo")
     return folder

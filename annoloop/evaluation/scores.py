@@ -214,6 +214,23 @@ def scores_to_json(scores: Scores) -> dict[str, Any]:
     }
 
 
+def scores_of_json(value: Mapping[str, Any]) -> Scores:
+    """The inverse of `scores_to_json`, also of what was kept with fewer figures."""
+    counted = value.get("per_label", {})
+    labels = {name: Counts(one["tp"], one["fp"], one["fn"]) for name, one in counted.items()}
+    interval = (float(value["interval"][0]), float(value["interval"][1])) if value["interval"] else None
+    return Scores(
+        texts=value["texts"],
+        score=value["score"],
+        precision=value.get("precision"),
+        recall=value.get("recall"),
+        macro_f=value.get("macro_f"),
+        interval=interval,
+        per_label=labels,
+        missing=value.get("missing", 0),
+    )
+
+
 def _units(annotation: Annotation, scheme: LabelScheme) -> set[tuple[Any, ...]]:
     """What can be right or wrong: (label, start, end) for spans, (label,) for categories."""
     if scheme.has_spans:

@@ -99,6 +99,11 @@ class RulesSource:
             yield from zip(portion, tried.matches, strict=True)
 
 
+def model_key(number: int, fingerprint: str | None) -> str:
+    """What names a round's model, and all that it said."""
+    return f"model:round-{number}:{fingerprint}"
+
+
 @dataclass(frozen=True)
 class ModelSource:
     """One round's trained pipeline."""
@@ -114,7 +119,7 @@ class ModelSource:
     @property
     def key(self) -> str:
         """Changes with the gold, the recipe and the seed that the model was trained with."""
-        return f"model:round-{self.number}:{self.fingerprint}"
+        return model_key(self.number, self.fingerprint)
 
     @property
     def megabytes(self) -> float:

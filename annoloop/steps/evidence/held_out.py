@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from annoloop.evaluation.scores import scores_of_json
 from annoloop.evaluation.trivial import BEYOND_CHANCE, Trivial, beyond_chance, is_better, trivial
 from annoloop.project import Project
 from annoloop.steps.evaluate import EVALUATION_FACT
 from annoloop.steps.evidence.gold_counts import gold_counts
-from annoloop.types import Counts, Scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def worth(project: Project) -> Worth:
     row = _judged(project).get("model")
     if row is None or "per_label" not in row:
         return Worth(None, better=False, by_chance=True, missing=0)
-    counts, scores = gold_counts(project), _scores(row)
+    counts, scores = gold_counts(project), scores_of_json(row)
     than = trivial(project.scheme, counts.labels["pool"], counts.texts["pool"], scores)
     better = is_better(project.scheme, scores, than)
     by_chance = beyond_chance(project.scheme, scores) < BEYOND_CHANCE
@@ -60,11 +60,3 @@ def cheaper(project: Project) -> bool:
 def _judged(project: Project) -> dict[str, Mapping[str, Any]]:
     judged = project.store.fact(EVALUATION_FACT)
     return {row["approach"]: row for row in judged["leaderboard"]} if judged else {}
-
-
-def _scores(row: Mapping[str, Any]) -> Scores:
-    labels = {name: Counts(one["tp"], one["fp"], one["fn"]) for name, one in row["per_label"].items()}
-    interval = (float(row["interval"][0]), float(row["interval"][1])) if row["interval"] else None
-    return Scores(
-        row["texts"], row["score"], row["precision"], row["recall"], row["macro_f"], interval, labels
-    )

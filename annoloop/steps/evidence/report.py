@@ -36,7 +36,7 @@ from annoloop.steps.evidence.report_errors import errors_section
 from annoloop.steps.evidence.report_people import agreement_section, cost_section, minutes_shown
 from annoloop.steps.evidence.train_curve import MORE, TrainCurve, kept_curve
 from annoloop.steps.llm.source import IMPORTED_FACT, why_no_llm
-from annoloop.steps.sources import rules_source
+from annoloop.steps.sources import model_key, rules_source
 from annoloop.steps.status import advice_on
 from annoloop.steps.wheel import kept_wheel
 from annoloop.types import SPLITS, Round
@@ -191,11 +191,7 @@ def _newest(project: Project) -> Round | None:
 def _is_newer(project: Project, judged: Mapping[str, Any]) -> bool:
     """Whether the newest model is not the one that was judged."""
     newest, key = _newest(project), judged["basis"]["model"]
-    return newest is not None and _model_key(newest) != key
-
-
-def _model_key(record: Round) -> str:
-    return f"model:round-{record.number}:{record.fingerprint}"
+    return newest is not None and model_key(newest.number, newest.fingerprint) != key
 
 
 def _leaderboard(project: Project, judged: Mapping[str, Any]) -> Section:
@@ -335,13 +331,20 @@ def _provenance(project: Project, judged: Mapping[str, Any]) -> Section:
 
 def _model(project: Project, key: str | None) -> list[tuple[str, str]]:
     """What the judged model was made by and of: a newer one has a recipe and gold of its own."""
-    made = next((record for record in project.store.rounds() if key and _model_key(record) == key), None)
+    made = next(
+        (
+            record
+            for record in project.store.rounds()
+            if key and model_key(record.number, record.fingerprint) == key
+        ),
+        None,
+    )
     if made is None:
         unknown = "not kept: its round was trained again since" if key else "none"
         return [("Model", key or "none"), ("Recipe", unknown), ("Gold behind the model", unknown)]
     # The model that is judged has learned once more, from the dev gold too.
     dev = f" and {made.dev.texts:,} dev" if made.dev else ""
-    pairs = [("Model", _model_key(made)), ("Recipe", made.recipe or "none")]
+    pairs = [("Model", key or "none"), ("Recipe", made.recipe or "none")]
     pairs.append(("Gold behind the model", f"{made.gold_texts:,} pool{dev} texts"))
     return [*pairs, ("Recipe on dev", over_seeds(made.dev_seeds))] if len(made.dev_seeds) > 1 else pairs
 

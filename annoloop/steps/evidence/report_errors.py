@@ -29,6 +29,7 @@ from annoloop.evaluation.report import (
 )
 from annoloop.project import Project
 from annoloop.steps.compare import Approach, ApproachName, Compared, Comparison, compare
+from annoloop.steps.sources import model_key
 from annoloop.types import Annotation, DevGold, Gold, Span
 
 SHOWN_TEXTS = 10
@@ -173,7 +174,7 @@ def _regressions(project: Project) -> Regressions | None:
         {
             name: found
             for name, (found, _) in project.store.predictions(
-                f"model:round-{record.number}:{record.fingerprint}:dev", hashes=names
+                f"{model_key(record.number, record.fingerprint)}:dev", hashes=names
             ).items()
             if found is not None
         }

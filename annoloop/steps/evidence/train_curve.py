@@ -14,7 +14,7 @@ from annoloop.evaluation.curve_advice import Advice, advise, beside_trivial
 from annoloop.evaluation.curve_laws import ERRORS, ODDS, WITH_RULES, Law
 from annoloop.evaluation.forecast import Forecast, Point, Range, forecast, gain_of, rises
 from annoloop.evaluation.leaderboard import headline
-from annoloop.evaluation.scores import score
+from annoloop.evaluation.scores import score, scores_of_json, scores_to_json
 from annoloop.evaluation.trivial import Standing, Trivial, standing, trivial
 from annoloop.project import Project
 from annoloop.steps.compare import compare
@@ -23,7 +23,7 @@ from annoloop.steps.evidence.pace import pace, seconds_ahead
 from annoloop.steps.one_label import require_two_labels
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.train import beside_gold, fingerprint, recipes_of, require_gold, rule_maker
-from annoloop.types import Counts, DevGold, Gold, LabelScheme, PoolGold, Scores
+from annoloop.types import DevGold, Gold, LabelScheme, PoolGold, Scores
 
 CURVE_FACT = "train_curve"
 """What is trained so far, kept after each model, so that a stopped run goes on."""
@@ -240,7 +240,7 @@ class _Runs:
         told("", 0, 0)
         scores = self._score(part, out, told)
         if scores is not None and len(part) == len(self.pool):
-            self.kept["all"] = _to_json(scores)
+            self.kept["all"] = scores_to_json(scores)
         self.kept["runs"][name] = None if scores is None else scores.score
         self.project.store.set_fact(CURVE_FACT, self.kept)
 
@@ -299,7 +299,7 @@ def _curve(project: Project, kept: Mapping[str, Any], *, current: bool) -> Train
     points = tuple(sorted(Point(int(name.partition(":")[2]), value) for name, value in runs.items()))
     if kept["all"] is None:
         return None
-    scores = _from_json(kept["all"])
+    scores = scores_of_json(kept["all"])
     error = standard_error(scores)
     found = _forecast(project, kept["recipe"], points, error)
     if found is None:
@@ -356,15 +356,3 @@ def _with_labels(kept: Mapping[str, Any], texts: int) -> dict[str, Any]:
         return dict(kept)
     runs = {name: value for name, value in kept["runs"].items() if name != f"0:{texts}"}
     return {**kept, "runs": runs, "all": None}
-
-
-def _to_json(scores: Scores) -> dict[str, Any]:
-    labels = {label: [one.tp, one.fp, one.fn] for label, one in scores.per_label.items()}
-    return {"texts": scores.texts, "score": scores.score, "interval": scores.interval, "per_label": labels}
-
-
-def _from_json(kept: Mapping[str, Any]) -> Scores:
-    low_high = kept["interval"]
-    interval = (float(low_high[0]), float(low_high[1])) if low_high else None
-    labels = {label: Counts(*counted) for label, counted in kept.get("per_label", {}).items()}
-    return Scores(kept["texts"], kept["score"], None, None, None, interval, labels)
