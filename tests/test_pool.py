@@ -103,6 +103,41 @@ def test_damaged_ones_are_begun_anew(tmp_path: Path, damage: str) -> None:
     assert PoolFeatures(tmp_path).numbers.tolist() == [1]
 
 
+def probabilities(kept: PoolFeatures, rows: list[tuple[str, str]]) -> np.ndarray:
+    found = kept.probabilities(gold_of(rows[:8]), scheme=SCHEME, seed=0)
+    assert found is not None
+    return found
+
+
+def test_weights_that_are_kept_are_those_of_the_rows(tmp_path: Path) -> None:
+    rows = texts_about(24)
+    texts = [*ODD, *(text for text, _ in rows)]
+    expected = probabilities(filled(tmp_path / "whole", texts), rows)
+    # Added to after a ranking: rarity and lengths of all rows are others then.
+    kept = filled(tmp_path / "parts", texts[:12])
+    assert len(probabilities(kept, rows)) == 12
+    kept.add([list(enumerate(texts, start=1))[12:]], workers=1, on_kept=lambda _: None)
+    assert np.array_equal(probabilities(PoolFeatures(tmp_path / "parts"), rows), expected)
+    # Other texts, as many as before, where the store was laid anew.
+    other = ["kitchen bread", *texts[1:]]
+    kept.forget()
+    kept.add([list(enumerate(other, start=1))], workers=1, on_kept=lambda _: None)
+    anew = probabilities(PoolFeatures(tmp_path / "parts"), rows)
+    assert np.array_equal(anew, probabilities(filled(tmp_path / "other", other), rows))
+    assert not np.array_equal(anew, expected)
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK half of it", None])
+def test_weights_that_are_damaged_or_gone_are_made_anew(tmp_path: Path, damage: bytes | None) -> None:
+    rows = texts_about(24)
+    expected = probabilities(filled(tmp_path, [text for text, _ in rows]), rows)
+    place = tmp_path / "weighing.npz"
+    place.unlink() if damage is None else place.write_bytes(damage)
+    assert np.array_equal(probabilities(PoolFeatures(tmp_path), rows), expected)
+    assert place.stat().st_size > 100
+    assert not list(tmp_path.glob("*.new*"))
+
+
 @given(st.permutations(range(40)), st.integers(0, 40))
 def test_the_lot_goes_by_the_texts_not_by_their_order(order: list[int], count: int) -> None:
     hashes = [input_hash(f"text {number}") for number in range(40)]

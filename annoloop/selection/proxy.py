@@ -87,14 +87,14 @@ class Ranker:
         """From features of texts, (texts, dimensions), to (texts, labels)."""
         return self.probabilities(features @ self.coefficients)
 
-    def probabilities(self, products: NDArray[Any]) -> NDArray[np.float64]:
+    def probabilities(self, products: NDArray[Any]) -> NDArray[Any]:
         """(texts, labels) of the features' products with the coefficients, (texts, categories learned)."""
         from scipy.special import expit
 
         likely = expit(products + self.intercepts.astype(products.dtype))
         if self.exclusive:
             likely /= np.maximum(likely.sum(axis=1, keepdims=True), np.finfo(likely.dtype).tiny)
-        found = np.zeros((len(likely), self.labels))
+        found = np.zeros((len(likely), self.labels), dtype=likely.dtype)
         found[:, list(self.columns)] = likely
         return found
 

@@ -49,7 +49,7 @@ def doubt(candidates: Candidates) -> FloatArray:
     """(texts,), 0 to 1: 1 - (highest probability - second), or 1 - 2 * the least |p - 1/2| of all labels."""
     probabilities = signal(candidates, "probabilities")
     if candidates.exclusive and probabilities.shape[1] > 1:
-        best = np.partition(probabilities, -2, axis=1)[:, -2:]
+        best = np.partition(probabilities, -2, axis=1)[:, -2:].astype(np.float64)
         return np.asarray(1 - (best[:, 1] - best[:, 0]), dtype=np.float64)
     return np.asarray(1 - 2 * np.abs(probabilities - 0.5).min(axis=1, initial=0.5), dtype=np.float64)
 
@@ -66,7 +66,7 @@ def entropy(candidates: Candidates, n: int, rng: np.random.Generator) -> IndexAr
 
 def surprise(candidates: Candidates) -> FloatArray:
     """(texts,), in nats: the entropy of the categories, of each by itself where there are several at once."""
-    p = np.clip(signal(candidates, "probabilities"), 1e-12, 1.0)
+    p = np.clip(signal(candidates, "probabilities"), 1e-12, 1.0, dtype=np.float64)
     values = p * np.log(p)
     if not candidates.exclusive:
         q = np.clip(1 - p, 1e-12, 1.0)

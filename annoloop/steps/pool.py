@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from annoloop.project import Project
 from annoloop.selection.candidates import Candidates, IntArray
@@ -29,21 +31,43 @@ BY_LOT = 4_000
 PROCESSES = 2
 _MIXED = np.uint64(0xBF58476D1CE4E5B9)
 
+Place = tuple[int, str]
+"""Position and input hash of a text of the pool."""
+
+
+@dataclass(frozen=True)
+class _Places:
+    """The texts of a pool in columns: each is made once, since there may be a million."""
+
+    hashes: list[str]
+    positions: IntArray
+    names: NDArray[np.uint64]
+
+    @classmethod
+    def of(cls, pool: Sequence[Place]) -> _Places:
+        hashes = [name for _, name in pool]
+        positions = np.asarray([at for at, _ in pool], dtype=np.int64)
+        return cls(hashes, positions, short_names(hashes))
+
 
 def pool_features(
-    project: Project, pool: Sequence[tuple[int, str]] | None = None, *, on_progress: OnProgress = silent
+    project: Project, pool: Sequence[Place] | None = None, *, on_progress: OnProgress = silent
 ) -> PoolFeatures:
     """The features of the pool's texts; those of texts that came since are computed first.
 
     `pool` has (position, input hash) of the texts that are needed; None: all that may be asked about. Stopped
     on the way, it goes on from there the next time; where the store is another than it was, it begins anew.
     """
-    folder = project.pool_features
-    return _completed(PoolFeatures, folder, project, pool, "learning the words of the pool", on_progress)
+    return _features(project, _places(project, pool), on_progress)
+
+
+def _features(project: Project, places: _Places, on_progress: OnProgress) -> PoolFeatures:
+    what = "learning the words of the pool"
+    return _completed(PoolFeatures, project.pool_features, project, places, what, on_progress)
 
 
 def pool_vectors(
-    project: Project, pool: Sequence[tuple[int, str]] | None = None, *, on_progress: OnProgress = silent
+    project: Project, pool: Sequence[Place] | None = None, *, on_progress: OnProgress = silent
 ) -> PoolVectors:
     """The sentence vectors of the pool's texts, as `pool_features`.
 
@@ -51,8 +75,12 @@ def pool_vectors(
         AnnoloopError: the package that makes them is not installed.
     """
     load_encoder()
-    folder = project.pool_features / "vectors"
-    return _completed(PoolVectors, folder, project, pool, "reading the pool for its vectors", on_progress)
+    folder, places = project.pool_features / "vectors", _places(project, pool)
+    return _completed(PoolVectors, folder, project, places, "reading the pool for its vectors", on_progress)
+
+
+def _places(project: Project, pool: Sequence[Place] | None) -> _Places:
+    return _Places.of(project.store.unasked("pool") if pool is None else pool)
 
 
 Kept = TypeVar("Kept", bound=KeptRows)
@@ -62,7 +90,7 @@ def _completed(
     kind: type[Kept],
     folder: Path,
     project: Project,
-    pool: Sequence[tuple[int, str]] | None,
+    places: _Places,
     what: str,
     on_progress: OnProgress,
 ) -> Kept:
@@ -71,14 +99,11 @@ def _completed(
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "lock"):
         kept = kind(folder)
-        pool = project.store.unasked("pool") if pool is None else pool
-        positions = np.asarray([at for at, _ in pool], dtype=np.int64)
-        rows = kept.rows_of(positions)
-        names = short_names([name for _, name in pool])
-        if (kept.names[rows[rows >= 0]] != names[rows >= 0]).any():
+        rows = kept.rows_of(places.positions)
+        if (kept.names[rows[rows >= 0]] != places.names[rows >= 0]).any():
             kept.forget()
-            rows = kept.rows_of(positions)
-        missing = positions[rows < 0]
+            rows = kept.rows_of(places.positions)
+        missing = places.positions[rows < 0]
         if len(missing):
             done = len(kept)
             total = done + len(missing)
@@ -99,7 +124,7 @@ def _portions(project: Project, positions: IntArray, size: int) -> Iterator[Text
 
 def shortlist(
     project: Project,
-    pool: Sequence[tuple[int, str]],
+    pool: Sequence[Place],
     *,
     wanted: Sequence[str],
     seek: Sequence[str],
@@ -112,22 +137,23 @@ def shortlist(
     Beside `BY_LOT` texts by lot those that the strategies want most, as far as these go by categories, and
     those likeliest to have a label that is sought. `pool` has (position, input hash) of each text.
     """
-    hashes = [name for _, name in pool]
-    drawn = by_lot(hashes, BY_LOT, seed)
+    places = _Places.of(pool)
+    hashes = places.hashes
+    drawn = _drawn(hashes, places.names, BY_LOT, seed)
     chosen = dict.fromkeys(hashes[row] for row in drawn)
     lot = frozenset(chosen)
     if seek or any("probabilities" in NEEDS.get(name, ()) for name in wanted):
-        ranked = _ranked(project, pool, "entropy" in wanted, seek, batch, on_progress)
+        ranked = _ranked(project, places, "entropy" in wanted, seek, batch, on_progress)
         chosen.update(dict.fromkeys(hashes[row] for row in ranked))
     if unknown := _without_gold(project, seek):
-        named = _by_name(project, pool, unknown, batch, on_progress)
+        named = _by_name(project, places, unknown, batch, on_progress)
         chosen.update(dict.fromkeys(hashes[row] for row in named))
     return list(chosen), lot
 
 
 def _ranked(
     project: Project,
-    pool: Sequence[tuple[int, str]],
+    places: _Places,
     by_entropy: bool,
     seek: Sequence[str],
     batch: int,
@@ -138,21 +164,20 @@ def _ranked(
     labels = {label for item in gold for label in item.annotation.labels}
     if scheme.has_spans or len(labels) < (2 if scheme.is_exclusive else 1):
         return []
-    kept = pool_features(project, pool, on_progress=on_progress)
+    kept = _features(project, places, on_progress)
     found = kept.probabilities(gold, scheme=scheme, seed=project.settings.training.seed)
     if found is None:
         return []
-    rows_kept = kept.rows_of(np.asarray([at for at, _ in pool], dtype=np.int64))
+    rows_kept = kept.rows_of(places.positions)
     candidates = Candidates(len(found), exclusive=scheme.is_exclusive, probabilities=found)
-    wanted = [(surprise if by_entropy else doubt)(candidates)]
+    wanted: list[NDArray[Any]] = [(surprise if by_entropy else doubt)(candidates)]
     wanted += [found[:, scheme.labels.index(label)] for label in seek]
-    names = kept.names[rows_kept]
     rows: list[int] = []
     for values in wanted:
         # One that was taken out before its words were learned waits.
         own = np.where(rows_kept < 0, -1.0, values[rows_kept])
         # Equal ones by their names, not by who came first.
-        rows += lowest(-own, SHORTLISTED * batch, names=names).tolist()
+        rows += lowest(-own, SHORTLISTED * batch, names=places.names).tolist()
     return list(dict.fromkeys(rows))
 
 
@@ -166,27 +191,31 @@ def _without_gold(project: Project, seek: Sequence[str]) -> list[str]:
 
 def _by_name(
     project: Project,
-    pool: Sequence[tuple[int, str]],
+    places: _Places,
     labels: Sequence[str],
     batch: int,
     on_progress: OnProgress,
 ) -> list[int]:
     """Rows of the pool that are nearest to the labels' names and definitions."""
-    kept = pool_features(project, pool, on_progress=on_progress)
-    rows_kept = kept.rows_of(np.asarray([at for at, _ in pool], dtype=np.int64))
+    kept = _features(project, places, on_progress)
+    rows_kept = kept.rows_of(places.positions)
     rows: list[int] = []
     for label in labels:
         close = kept.closeness(f"{label} {project.scheme.definitions.get(label, '')}")
-        near = np.where(rows_kept < 0, 0.0, close[rows_kept]) if len(close) else np.zeros(len(pool))
+        near = np.where(rows_kept < 0, 0.0, close[rows_kept]) if len(close) else np.zeros(len(places.hashes))
         rows += [row for row in lowest(-near, SHORTLISTED * batch).tolist() if near[row] > 0]
     return list(dict.fromkeys(rows))
 
 
 def by_lot(hashes: Sequence[str], count: int, seed: Sequence[int]) -> list[int]:
     """`count` rows drawn by seed, the same texts in whatever order they come."""
+    return _drawn(hashes, short_names(hashes), count, seed)
+
+
+def _drawn(hashes: Sequence[str], names: NDArray[np.uint64], count: int, seed: Sequence[int]) -> list[int]:
     if count >= len(hashes):
         return sorted(range(len(hashes)), key=lambda row: hashes[row])
     salt = np.random.default_rng(list(seed)).integers(2**63, dtype=np.uint64)
-    mixed = (short_names(hashes) ^ salt) * _MIXED
+    mixed = (names ^ salt) * _MIXED
     mixed = (mixed ^ (mixed >> np.uint64(31))) * _MIXED
     return sorted(np.argpartition(mixed, count)[:count].tolist(), key=lambda row: hashes[row])
