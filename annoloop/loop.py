@@ -15,8 +15,8 @@ from annoloop.steps.evaluate import Evaluation, evaluate
 from annoloop.steps.evidence.looks import gate_plan
 from annoloop.steps.evidence.stop_set import agreements, compare_with_last, settled
 from annoloop.steps.export import Exported, export
+from annoloop.steps.gold_notes import training_notes
 from annoloop.steps.llm.source import llm_source, pin_few_shot, why_no_llm
-from annoloop.steps.one_label import training_notes
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.rules.export import export_rules
 from annoloop.steps.sources import rules_source

@@ -13,7 +13,7 @@ from annoloop.project import Project
 from annoloop.steps.add import add
 from annoloop.steps.ask import answer_with, ask_blind
 from annoloop.steps.evidence.train_curve import CURVE_FACT, kept_curve, law_of, rounds_forecast, train_curve
-from annoloop.steps.one_label import training_notes
+from annoloop.steps.gold_notes import training_notes
 from annoloop.types import Annotation, Example, Gold, LabelScheme, Round, Scores, Span
 
 ROWS = feedback(120)

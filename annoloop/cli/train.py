@@ -27,7 +27,7 @@ def train(
     from annoloop.evaluation.scores import over_seeds
     from annoloop.project import Project
     from annoloop.steps import train as steps
-    from annoloop.steps.one_label import training_notes
+    from annoloop.steps.gold_notes import training_notes
     from annoloop.steps.progress import recorded
 
     opened = Project.open(project)

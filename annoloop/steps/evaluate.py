@@ -26,6 +26,7 @@ from annoloop.steps.evidence.looks import (
 from annoloop.steps.evidence.pace import pace
 from annoloop.steps.evidence.people_time import minutes_of_people
 from annoloop.steps.evidence.verdict import LEADERBOARD_FACT, in_words
+from annoloop.steps.gold_notes import off_border_notes
 from annoloop.steps.llm.baseline import baseline_notes
 from annoloop.steps.llm.form import choose_form, form_of
 from annoloop.steps.llm.source import (
@@ -152,13 +153,13 @@ def evaluate(project: Project, *, on_progress: OnProgress = silent) -> Evaluatio
         said[source.approach] = _answers(project, source, gold, on_progress)
         rows.append(_row(project, source, gold, said[source.approach]))
     project.store.set_fact(LEADERBOARD_FACT, [to_json(row) for row in rows])
-    reason = why_no_llm(project)
-    if reason:
+    if reason := why_no_llm(project):
         notes.append(f"no LLM: {reason}")
     if llm is not None:
         notes += baseline_notes(project) + plan_notes(project)
     if model is not None:
         notes += template_notes(project, gold, model.fingerprint, near)
+        notes += off_border_notes(project, gold, "held-out gold")
         _keep_scores(project, model, rows[-1].scores)
     verdict = _verdict(project, gold, model, llm, said, near)
     if suffice is not None and rules_do:

@@ -28,23 +28,3 @@ def require_two_labels(project: Project, gold: Iterable[Gold]) -> None:
             "to tell apart",
             hint=HINT,
         )
-
-
-def training_notes(project: Project) -> tuple[str, ...]:
-    """What a score on dev does not say where gold holds one label only or none; one line each."""
-    pool, dev = project.pool_gold(), project.dev_gold()
-    thing = "span" if project.scheme.has_spans else "label"
-    for part, gold, what in (("training", pool, "nothing was learned"), ("dev", dev, "nothing is judged")):
-        if not any(item.annotation.labels or item.annotation.spans for item in gold):
-            return (f"none of the {len(gold)} {part} texts has a {thing}, so {what}; label more texts",)
-    if (label := only_label(project.scheme, pool)) is not None:
-        return (
-            f"all {len(pool)} training texts have the label {label}: nothing was learned to tell apart, and "
-            f"the score only says how many dev texts have it; {HINT}",
-        )
-    if (label := only_label(project.scheme, dev)) is not None:
-        return (
-            f"all {len(dev)} dev texts have the label {label}: a model that always says so is right there; "
-            "label more of them",
-        )
-    return ()
