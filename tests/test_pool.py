@@ -125,6 +125,11 @@ def test_weights_that_are_kept_are_those_of_the_rows(tmp_path: Path) -> None:
     anew = probabilities(PoolFeatures(tmp_path / "parts"), rows)
     assert np.array_equal(anew, probabilities(filled(tmp_path / "other", other), rows))
     assert not np.array_equal(anew, expected)
+    # The same texts in another order.
+    kept.forget()
+    kept.add([list(enumerate(other[::-1], start=1))], workers=1, on_kept=lambda _: None)
+    turned = probabilities(PoolFeatures(tmp_path / "parts"), rows)
+    assert np.allclose(turned, anew[::-1], atol=1e-6)
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK half of it", None])

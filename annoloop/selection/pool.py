@@ -9,6 +9,7 @@ texts of 20 words take about 300 MB.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -36,7 +37,7 @@ class _Weighing:
     """How rare each column is and how long each row then: as long as no text is added, the same.
 
     Attributes:
-        of: which rows these are: how many, how many values they have, their names taken together.
+        of: which rows these are: how many, how many values they have, a hash of their names.
         having: (BUCKETS,), texts with each column.
         weights: (BUCKETS,), ln((1 + texts) / (1 + texts with it)) + 1, as scikit-learn's TfidfTransformer.
         norms: (rows,), the length of each row with these weights.
@@ -155,8 +156,9 @@ class PoolFeatures(KeptRows):
         return kept if known and np.array_equal(kept.of, self._named(rows, values)) else None
 
     def _named(self, rows: int, values: int) -> NDArray[np.uint64]:
-        together = np.bitwise_xor.reduce(self.names[:rows])
-        return np.asarray([rows, values, together], dtype=np.uint64)
+        # In their order: the same texts in another have other rows.
+        ordered = hashlib.blake2b(np.ascontiguousarray(self.names[:rows]), digest_size=8).digest()
+        return np.asarray([rows, values, int.from_bytes(ordered)], dtype=np.uint64)
 
     def _each_portion(
         self, made: Callable[[int, csr_matrix], NDArray[np.float32]]
