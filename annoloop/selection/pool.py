@@ -157,7 +157,7 @@ class PoolFeatures(KeptRows):
 
     def _named(self, rows: int, values: int) -> NDArray[np.uint64]:
         # In their order: the same texts in another have other rows.
-        ordered = hashlib.blake2b(np.ascontiguousarray(self.names[:rows]), digest_size=8).digest()
+        ordered = hashlib.blake2b(self.names[:rows].tobytes(), digest_size=8).digest()
         return np.asarray([rows, values, int.from_bytes(ordered)], dtype=np.uint64)
 
     def _each_portion(
