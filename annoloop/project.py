@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +15,17 @@ from annoloop.settings.load import load_settings, write_settings
 from annoloop.settings.schema import Settings
 from annoloop.store.gold import gold_from_answers
 from annoloop.store.store import Store
-from annoloop.types import DevGold, Example, Gold, HeldOutGold, LabelScheme, PoolGold, Suggestion, Task
+from annoloop.types import (
+    Annotation,
+    DevGold,
+    Example,
+    Gold,
+    HeldOutGold,
+    LabelScheme,
+    PoolGold,
+    Suggestion,
+    Task,
+)
 
 _NOT_FOR_GIT = """# What annoloop keeps or makes here; back the store up, but not with git.
 project.sqlite*
@@ -173,6 +183,16 @@ class Project:
     def held_out_gold(self) -> HeldOutGold:
         """Gold to judge by."""
         return HeldOutGold(tuple(self._gold("held_out")))
+
+    def predictions(
+        self, source: str, *, hashes: Iterable[str] | None = None
+    ) -> dict[str, tuple[Annotation | None, dict[str, Any]]]:
+        """What `source` said, by input hash, with its details; as gold is, in the labels of now."""
+        kept = self.store.predictions(source, hashes=hashes)
+        return {
+            name: (None if said is None else self.scheme.current(said), detail)
+            for name, (said, detail) in kept.items()
+        }
 
     def _gold(self, split: Any) -> Iterator[Gold]:
         # By the answers: a pool may hold a million texts without one.

@@ -157,7 +157,7 @@ def _kept(project: Project, key: str, gold: DevGold) -> dict[str, Said]:
     """What is kept of a source; an answer that could not be understood is an empty one, and its mistake."""
     truth = {item.example.input_hash: item.annotation for item in gold}
     found = {}
-    for name, (annotation, detail) in project.store.predictions(key, hashes=list(truth)).items():
+    for name, (annotation, detail) in project.predictions(key, hashes=list(truth)).items():
         if annotation is None and detail.get("status") not in ANSWERED_WRONGLY:
             continue
         said = annotation or Annotation()

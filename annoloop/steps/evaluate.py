@@ -239,7 +239,7 @@ def _verdict(
 
 def _unread(project: Project, llm: LLMSource | ImportedSource, gold: HeldOutGold) -> str:
     """Why the LLM's answers judge its server or its prompt rather than itself; empty where they do not."""
-    kept = project.store.predictions(llm.key, hashes=[item.example.input_hash for item in gold])
+    kept = project.predictions(llm.key, hashes=[item.example.input_hash for item in gold])
     wrong = sum(detail.get("status") in ANSWERED_WRONGLY for _, detail in kept.values())
     if wrong <= MOST_UNREAD * len(kept):
         return ""
@@ -276,7 +276,7 @@ def _answers(
 ) -> dict[str, Annotation]:
     examples = [item.example for item in gold]
     said = ask_source(project, source, examples, on_progress=on_progress)
-    kept = project.store.predictions(source.key, hashes=[eg.input_hash for eg in examples])
+    kept = project.predictions(source.key, hashes=[eg.input_hash for eg in examples])
     # An answer that could not be understood is the LLM's mistake; a text it was never asked is not.
     mistakes = (name for name, (_, detail) in kept.items() if detail.get("status") in ANSWERED_WRONGLY)
     return {**dict.fromkeys(mistakes, Annotation()), **said}
@@ -342,7 +342,7 @@ def _with_llm_costs(
     project: Project, source: Source, gold: HeldOutGold, row: LeaderboardRow
 ) -> LeaderboardRow:
     texts = {item.example.input_hash: item.example.text for item in gold}
-    kept = project.store.predictions(source.key, hashes=list(texts))
+    kept = project.predictions(source.key, hashes=list(texts))
     details = {name: detail for name, (_, detail) in kept.items()}
     seconds = sum(detail.get("milliseconds") or 0 for detail in details.values()) / 1000
     words = sum(len(texts[name].split()) for name in details)

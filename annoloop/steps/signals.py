@@ -167,7 +167,7 @@ class Signals:
             said = ask_source(self.project, source, self.examples, on_progress=self.on_progress)
         else:
             hashes = [eg.input_hash for eg in self.examples]
-            kept = self.project.store.predictions(source.key, hashes=hashes)
+            kept = self.project.predictions(source.key, hashes=hashes)
             said = {name: found for name, (found, _) in kept.items() if found is not None}
         if not said:
             return None

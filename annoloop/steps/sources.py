@@ -254,7 +254,7 @@ def ask_source(
     Raises:
         LLMError: the LLM is down or may not be asked, or the run's money does not reach for all texts.
     """
-    known = project.store.predictions(source.key, hashes=[eg.input_hash for eg in examples])
+    known = project.predictions(source.key, hashes=[eg.input_hash for eg in examples])
     said = {input_hash: found for input_hash, (found, _) in known.items() if found is not None}
     final = [status for status in ANSWERED_WRONGLY if status not in anew]
     wrong = {name for name, (_, detail) in known.items() if detail.get("status") in final}

@@ -35,7 +35,7 @@ def score_on_dev(
     if isinstance(source, LLMSource):
         source = replace(source, purpose="dev")
     if isinstance(source, ModelSource):
-        kept = project.store.predictions(source.dev_key, hashes=[eg.input_hash for eg in examples])
+        kept = project.predictions(source.dev_key, hashes=[eg.input_hash for eg in examples])
         said = {name: found for name, (found, _) in kept.items() if found is not None}
     else:
         said = ask_source(project, source, examples, on_progress=on_progress)
@@ -103,7 +103,7 @@ def suggestions(
     state none, and none is made up.
     """
     said = ask_source(project, source, examples, on_progress=on_progress)
-    kept = project.store.predictions(source.key, hashes=list(said))
+    kept = project.predictions(source.key, hashes=list(said))
     language = language_of(project)
     made = {}
     for example in examples:
@@ -122,7 +122,7 @@ def suggestions(
 
 def doubtful(project: Project, source: Source, examples: Sequence[Example]) -> set[str]:
     """Input hashes of the texts at which a source guessed a place, or found none for what it said."""
-    kept = project.store.predictions(source.key, hashes=[eg.input_hash for eg in examples])
+    kept = project.predictions(source.key, hashes=[eg.input_hash for eg in examples])
     return {input_hash for input_hash, (_, detail) in kept.items() if is_doubtful(detail)}
 
 

@@ -254,7 +254,7 @@ def _silver(project: Project) -> PoolGold:
         return PoolGold()
     answered = {example.input_hash for example in project.store.answered_examples("pool")}
     free = [name for _, name in project.store.places("pool") if name not in answered]
-    said = project.store.predictions(source.key, hashes=free)
+    said = project.predictions(source.key, hashes=free)
     found = {name: annotation for name, (annotation, _) in said.items() if annotation is not None}
     examples = project.store.examples(hashes=[name for name in free if name in found][:_POOL_TEXTS])
     return PoolGold(tuple(Gold(example, found[example.input_hash]) for example in examples))

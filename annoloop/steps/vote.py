@@ -161,7 +161,7 @@ def _has_read_the_pool(project: Project, llm: LLMSource | ImportedSource) -> boo
     hashes = (eg.input_hash for eg in project.store.examples(split="pool"))
     # Hashes are as good as chance, so the lowest are a fair sample.
     waiting = sorted(name for name in hashes if name not in answered)[:_LOOKED_AT]
-    kept = project.store.predictions(llm.key, hashes=waiting)
+    kept = project.predictions(llm.key, hashes=waiting)
     read = sum(annotation is not None for annotation, _ in kept.values())
     return bool(waiting) and read >= _READ * len(waiting)
 
@@ -200,5 +200,5 @@ def _votes(
 
 
 def _kept(project: Project, key: str, hashes: Sequence[str]) -> dict[str, Annotation]:
-    kept = project.store.predictions(key, hashes=hashes)
+    kept = project.predictions(key, hashes=hashes)
     return {name: annotation for name, (annotation, _) in kept.items() if annotation is not None}

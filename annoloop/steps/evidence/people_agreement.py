@@ -251,7 +251,7 @@ def _beside_llm(
     shared = {name: of for name, of in blind.items() if len(of) > 1 and name in examples}
     if source is None or not shared:
         return None, None, None
-    kept = project.store.predictions(source.key, hashes=sorted(shared))
+    kept = project.predictions(source.key, hashes=sorted(shared))
     # Of a text whose answer the LLM was shown as an example it says nothing.
     shots = () if isinstance(source, ImportedSource) else source.few_shot
     shown = {input_hash(one.text) for one in shots}
@@ -259,7 +259,7 @@ def _beside_llm(
     if not read:
         return None, None, None
     pairs = [
-        Opinions(examples[name].text, {"": project.scheme.current(read[name]), who: annotation})
+        Opinions(examples[name].text, {"": read[name], who: annotation})
         for name in sorted(read)
         for who, annotation in sorted(shared[name].items())
     ]

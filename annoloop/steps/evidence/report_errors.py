@@ -173,7 +173,7 @@ def _regressions(project: Project) -> Regressions | None:
     before, after = (
         {
             name: found
-            for name, (found, _) in project.store.predictions(
+            for name, (found, _) in project.predictions(
                 f"{model_key(record.number, record.fingerprint)}:dev", hashes=names
             ).items()
             if found is not None

@@ -222,7 +222,7 @@ def _measured(
     import numpy as np
 
     hashes = [item.example.input_hash for item in gold]
-    kept = project.store.predictions(source.key, hashes=hashes)
+    kept = project.predictions(source.key, hashes=hashes)
     said = {text: found for text, (found, _) in kept.items() if found is not None}
     details = {text: detail for text, (_, detail) in kept.items()}
     failures = Counter(

@@ -144,8 +144,8 @@ def _pairs(project: Project) -> list[_Pair]:
 
 
 def _kept(project: Project, key: str) -> dict[str, Annotation]:
-    found = project.store.predictions(key)
-    return {text: project.scheme.current(said) for text, (said, _) in found.items() if said is not None}
+    found = project.predictions(key)
+    return {text: said for text, (said, _) in found.items() if said is not None}
 
 
 def _shown(project: Project, pair: _Pair, annotator: str) -> Duel:

@@ -280,7 +280,7 @@ def _by_llm(project: Project, on_progress: OnProgress) -> list[Candidate]:
     pool = {example.input_hash: example.text for example in project.store.examples(split="pool")}
     said: list[tuple[str, Annotation]] = [
         (pool[name], annotation)
-        for name, (annotation, _) in project.store.predictions(source.key).items()
+        for name, (annotation, _) in project.predictions(source.key).items()
         if name in pool and annotation is not None
     ]
     made = list(from_answers(said, scheme=scheme, lang=lang))

@@ -104,6 +104,6 @@ def _of_llm(project: Project, examples: Sequence[Example]) -> tuple[dict[str, An
         return {}, 0
     shown = {input_hash(row.text) for row in source.few_shot} if isinstance(source, LLMSource) else set()
     hashes = [eg.input_hash for eg in examples if eg.input_hash not in shown]
-    kept = project.store.predictions(source.key, hashes=hashes)
+    kept = project.predictions(source.key, hashes=hashes)
     said = {name: annotation for name, (annotation, _) in kept.items() if annotation is not None}
     return said, len(examples) - len(hashes)
