@@ -88,6 +88,9 @@ def _load(name: Path | str) -> Language:
     try:
         return spacy.load(name)
     except OSError as error:
+        if Path(name).is_dir():
+            hint = "train it again: annoloop train PROJECT"
+            raise PackagingError(f"the pipeline at {name} is damaged", hint=hint) from error
         hint = "pip install the wheel that annoloop export made"
         raise PackagingError(f"no package or folder {str(name)!r}", hint=hint) from error
     except (ImportError, ValueError) as error:

@@ -17,6 +17,7 @@ from annoloop.project import Project
 from annoloop.steps.evidence.looks import (
     gate_plan,
     gate_seed,
+    gold_basis,
     keep_look,
     leaked,
     plan_notes,
@@ -188,6 +189,7 @@ def _keep(project: Project, result: Evaluation, gold: HeldOutGold, model: ModelS
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "model": model.key if model else None,
         "held_out_texts": input_hash("\n".join(names)),
+        "gold": gold_basis(gold),
     }
     project.store.set_fact(EVALUATION_FACT, {**result.to_json(), "basis": basis})
 

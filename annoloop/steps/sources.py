@@ -15,7 +15,7 @@ from annoloop.project import Project
 from annoloop.steps import reasons
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.reasons import Language
-from annoloop.types import Annotation, Example, Round
+from annoloop.types import KINDS, Annotation, Example, Round
 
 Said = tuple[Example, Annotation | None, Mapping[str, Any]]
 KEEP_EVERY = 100
@@ -131,8 +131,7 @@ class ModelSource:
     @property
     def packages(self) -> tuple[str, ...]:
         """What the pipeline needs installed beside spaCy, whose size is not in `megabytes`."""
-        meta = json.loads((self.path / "meta.json").read_text(encoding="utf8"))
-        return tuple(meta.get("requirements", ()))
+        return tuple(self._meta().get("requirements", ()))
 
     @property
     def gold_rules(self) -> int:
@@ -143,10 +142,29 @@ class ModelSource:
 
     @property
     def lost_labels(self) -> tuple[str, ...]:
-        """Labels that it answers with and the project has no longer."""
-        meta = json.loads((self.path / "meta.json").read_text(encoding="utf8"))
-        known = meta.get("labels", {}).get(self.scheme.kind, ())
-        return tuple(label for label in known if label not in self.scheme.labels)
+        """Labels that it answers with and the project has no longer.
+
+        Raises:
+            TrainingError: it is of another kind than the project, or its folder is damaged.
+        """
+        made = self._meta().get("labels", {})
+        others = [kind for kind in KINDS if kind in made and kind != self.scheme.kind]
+        if others and self.scheme.kind not in made:
+            raise TrainingError(
+                f"the {self.name} is of kind {others[0]}, the project's is {self.scheme.kind} now",
+                hint="train once more: annoloop train PROJECT",
+            )
+        return tuple(label for label in made.get(self.scheme.kind, ()) if label not in self.scheme.labels)
+
+    def _meta(self) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = json.loads((self.path / "meta.json").read_text(encoding="utf8"))
+        except (OSError, ValueError) as error:
+            raise TrainingError(
+                f"{self.path} is damaged, its meta.json cannot be read",
+                hint="train it again: annoloop train PROJECT",
+            ) from error
+        return found
 
     def require_labels(self) -> None:
         """Refuse to go on where it would answer with labels that the project has no longer.
@@ -154,7 +172,7 @@ class ModelSource:
         Of categories the likeliest that is left would be given, which the model never chose.
 
         Raises:
-            TrainingError: it does.
+            TrainingError: it does, or as `lost_labels`.
         """
         if self.lost_labels:
             named = ", ".join(map(repr, self.lost_labels))

@@ -13,8 +13,9 @@ from annoloop.steps.evaluate import EVALUATION_FACT, Evaluation
 from annoloop.steps.evidence.advice import against, outlook, short_of, unasked, what_to_label
 from annoloop.steps.evidence.held_out import Worth, cheaper, worth
 from annoloop.steps.evidence.looks import gate_terms
+from annoloop.steps.evidence.standing import changed_since
 from annoloop.steps.llm.source import IMPORTED_FACT, why_no_llm
-from annoloop.steps.sources import latest_model, rules_source
+from annoloop.steps.sources import model_source, rules_source
 from annoloop.steps.wheel import kept_wheel
 from annoloop.store.store import Store
 
@@ -125,8 +126,11 @@ def _next_step(project: Project, gold: Mapping[str, int]) -> str:
         return f"add texts: annoloop add {folder} FILE"
     if store.progress().open:
         return f"label {store.progress().open} open texts: annoloop review {folder}"
-    if (lost := _lost_labels(project)) is not None:
-        return f"{lost} is no longer a label: train once more: annoloop train {folder}"
+    if (trouble := _of_no_use(project)) is not None:
+        return f"{trouble}: annoloop train {folder}"
+    judged = store.fact(EVALUATION_FACT)
+    if judged is not None and (changed := changed_since(project, judged)) is not None:
+        return f"judge again, {changed}: annoloop evaluate {folder}"
     if gold["held_out"] and (wheel := kept_wheel(project)) is not None:
         return _with_wheel(project, wheel)
     if not any(record.model for record in store.rounds()) or not gold["held_out"]:
@@ -134,13 +138,14 @@ def _next_step(project: Project, gold: Mapping[str, int]) -> str:
     return _after_a_model(project)
 
 
-def _lost_labels(project: Project) -> str | None:
-    """A label that the newest model answers with and the project has no longer."""
+def _of_no_use(project: Project) -> str | None:
+    """Why the newest model is not to be used as it is; None where it may, or where there is none."""
+    trained = [record for record in project.store.rounds() if record.model and record.fingerprint]
     try:
-        model = latest_model(project)
-    except TrainingError:
-        return None
-    return next(iter(model.lost_labels), None) if model is not None else None
+        lost = model_source(project, trained[-1]).lost_labels if trained else ()
+    except TrainingError as error:
+        return f"{error.message}: train once more"
+    return f"{lost[0]} is no longer a label: train once more" if lost else None
 
 
 def _after_a_model(project: Project) -> str:

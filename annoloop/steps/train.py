@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from annoloop.corpus.tokenizer import RULES
-from annoloop.errors import TrainingError
+from annoloop.errors import AnnoloopError, TrainingError
 from annoloop.evaluation.scores import score
 from annoloop.project import Project
 from annoloop.steps.evidence.looks import keep_learned
@@ -142,7 +142,7 @@ def train_round(project: Project, number: int, *, on_progress: OnProgress = sile
     pool, dev = project.pool_gold(), project.dev_gold()
     require_gold(project, pool, dev)
     name = fingerprint(project, pool, dev)
-    if record.fingerprint == name and record.model and (project.folder / record.model).is_dir():
+    if record.fingerprint == name and record.model and _is_whole(project.folder / record.model):
         keep_learned(project, name, [*pool, *dev])
         return record
     rules = rules_source(project)
@@ -181,6 +181,17 @@ def train_round(project: Project, number: int, *, on_progress: OnProgress = sile
     keep_learned(project, name, [*pool, *dev])
     forget_wheel(project)
     return record
+
+
+def _is_whole(model: Path) -> bool:
+    """Whether a model is there and can be loaded."""
+    from annoloop.training.predict import load_model
+
+    try:
+        load_model(model)
+    except (AnnoloopError, ImportError, OSError, ValueError, KeyError):
+        return False
+    return True
 
 
 def _unnamed_until_kept(project: Project, record: Round, joining: Joining | None) -> Finish:

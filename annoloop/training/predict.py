@@ -58,9 +58,10 @@ def load_model(path: Path | str) -> Language:
     try:
         return spacy.load(path)
     except OSError as error:
-        raise TrainingError(
-            f"no trained pipeline at {path}", hint="train one: annoloop train PROJECT"
-        ) from error
+        there = Path(path).is_dir()
+        what = f"the pipeline at {path} is damaged" if there else f"no trained pipeline at {path}"
+        again = "train it again" if there else "train one"
+        raise TrainingError(what, hint=f"{again}: annoloop train PROJECT") from error
     except ImportError as error:
         if error.name not in ENCODER_HINTS:
             raise
@@ -68,6 +69,10 @@ def load_model(path: Path | str) -> Language:
             f"{path}: {error}", hint=f"{ENCODER_HINTS[error.name]}, or train again: annoloop train PROJECT"
         ) from error
     except ValueError as error:
+        if "Unpack failed" in str(error):
+            raise TrainingError(
+                f"the pipeline at {path} is damaged", hint="train it again: annoloop train PROJECT"
+            ) from error
         if TRANSFORMER_FACTORY not in str(error) or has_extra():
             raise
         raise TrainingError(f"the pipeline at {path} needs the extra transformers", hint=EXTRA) from error

@@ -80,7 +80,7 @@ def share_of(
     next one above: so that all looks together never spend more than alpha. Looks without any p do not count.
     """
     looks = looks_of(project)
-    basis = _basis(gold)
+    basis = gold_basis(gold)
     for look in looks:
         if (look.model, look.llm, look.gold) == (model, llm, basis):
             return look.share
@@ -102,7 +102,7 @@ def keep_look(
     project: Project, plan: GatePlan, *, share: int, number: int, model: str, llm: str, gold: HeldOutGold
 ) -> None:
     """Record that a p was computed. Call it before anybody sees the p."""
-    looks, look = looks_of(project), Look(share, number, model, llm, _basis(gold))
+    looks, look = looks_of(project), Look(share, number, model, llm, gold_basis(gold))
     if look.share in {known.share for known in looks}:
         return
     if not looks:
@@ -111,7 +111,8 @@ def keep_look(
     project.store.set_fact(LOOKS_FACT, [asdict(known) for known in (*looks, look)])
 
 
-def _basis(gold: HeldOutGold) -> str:
+def gold_basis(gold: HeldOutGold) -> str:
+    """A hash of the held-out texts that are labelled, and of their labels."""
     lines: list[Any] = sorted(
         [item.example.input_hash, dump(annotation_to_json(item.annotation))] for item in gold if item.complete
     )

@@ -34,6 +34,7 @@ from annoloop.steps.evidence.pace import Curve, Pace, pace
 from annoloop.steps.evidence.people_time import minutes_of_people
 from annoloop.steps.evidence.report_errors import errors_section
 from annoloop.steps.evidence.report_people import agreement_section, cost_section, minutes_shown
+from annoloop.steps.evidence.standing import changed_since
 from annoloop.steps.evidence.train_curve import MORE, TrainCurve, kept_curve
 from annoloop.steps.llm.source import IMPORTED_FACT, why_no_llm
 from annoloop.steps.sources import model_key, rules_source
@@ -116,11 +117,17 @@ def _write(text: str, out: Path) -> None:
 def _page(project: Project, judged: Mapping[str, Any], figures: Pace, sections: Sequence[Section]) -> Page:
     section, verdict, held_out = project.settings.project, judged["verdict"], judged["held_out"]
     scores = {row["approach"]: row["score"] for row in judged["leaderboard"]}
+    changed = changed_since(project, judged)
     following = f"Next: {advice_on(project, verdict['decision'], scores).rstrip('.')}."
     # A report goes to others: it quotes no training text.
     reasons = [line.partition(EXAMPLE) for line in verdict["reason"].replace(SIMULATED, "").splitlines()]
     lead = [f"{said}." if cut else said for said, cut, _ in reasons]
-    lead += [following, *_caveats(project, judged)]
+    again = f"Out of date, {changed}: annoloop evaluate PROJECT. What it said before:" if changed else ""
+    lead = (
+        [again, *lead, *_caveats(project, judged)]
+        if changed
+        else [*lead, following, *_caveats(project, judged)]
+    )
     name = headline(project.scheme)
     tiles = [
         (f"{title}, {name}", f"{scores[approach]:.3f}")
@@ -137,8 +144,8 @@ def _page(project: Project, judged: Mapping[str, Any], figures: Pace, sections: 
         title=section.name,
         subtitle=f"{section.kind}, {labels}, language {section.lang}; judged "
         f"{judged['basis']['at'][:16].replace('T', ' ')} UTC on {_held_out(held_out['texts'])}",
-        headline=_headline(verdict),
-        good=verdict["decision"] in GOOD,
+        headline="To be judged again" if changed else _headline(verdict),
+        good=verdict["decision"] in GOOD and not changed,
         lead=tuple(lead),
         figures=tuple(tiles),
         sections=tuple(sections),
