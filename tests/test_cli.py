@@ -120,6 +120,20 @@ def test_help_names_every_command_in_the_order_of_the_loop(annoloop):
     assert places == sorted(places)
 
 
+def test_ctrl_c_while_the_command_loads_is_one_line():
+    program = (
+        "import sys\n"
+        "class Stopped:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'annoloop.cli.app': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Stopped())\n"
+        "from annoloop.__main__ import main\n"
+        "main()\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", "stopped before anything was done\n")
+
+
 @pytest.mark.parametrize("program", ["import annoloop", "from annoloop.cli import main; main()"])
 def test_nothing_heavy_is_loaded_for_help(program):
     heavy = ["spacy", "streamlit", "pandas", "torch", "sklearn", "openai", "sqlalchemy", "numpy"]
