@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -87,3 +89,26 @@ def test_a_process_killed_between_two_texts_is_done_without(ahead: Ahead) -> Non
     prepare(ahead)
     assert token_offsets("two words", "en") == [(0, 3), (4, 9)]
     assert ahead.offsets("another", "en") is None
+
+
+def test_a_page_that_needs_spacy_while_it_is_loaded_waits_for_it():
+    # Without load_spacy both threads end with an error: spaCy is half there.
+    program = (
+        "import threading, time\n"
+        "from annoloop.review.pieces import load_spacy, warm\n"
+        "done = []\n"
+        "def page():\n"
+        "    time.sleep(.1)\n"
+        "    load_spacy()\n"
+        "    import spacy.util\n"
+        "    done.append('page')\n"
+        "def server():\n"
+        "    warm('en')\n"
+        "    done.append('server')\n"
+        "threads = [threading.Thread(target=target) for target in (server, page)]\n"
+        "for thread in threads: thread.start()\n"
+        "for thread in threads: thread.join()\n"
+        "print(*sorted(done))\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert (ran.stdout.strip(), ran.stderr) == ("page server", "")

@@ -31,6 +31,7 @@ _RUN = re.compile(rf"\S{{{LONG_RUN},}}")
 _WORD = re.compile(r"[\w\u0300-\u036f\u0591-\u05c7\u0610-\u065f\u0900-\u0dff\u200c\u200d]+|[^\w\s]+")
 _UNSPACED = re.compile("[\u0e00-\U0010ffff]")
 _SPACY = threading.Lock()
+_LOADING = threading.Lock()
 _ahead: Ahead | None = None
 
 
@@ -84,6 +85,16 @@ def prepare(ahead: Ahead | None) -> None:
         former.close()
 
 
+def load_spacy() -> None:
+    """Import spaCy, one thread at a time; for whoever may be the first in a process with several threads.
+
+    Where two begin at once at different modules of it, it is half there for both (KeyError 'spacy').
+    """
+    with _LOADING:
+        import spacy
+        import spacy.tokenizer  # noqa: F401
+
+
 def warm(lang: str) -> None:
     """Load spaCy and the language here; from then on no other process is asked."""
     _blank(lang)
@@ -130,6 +141,7 @@ def _stretches(text: str) -> Iterator[tuple[int, int, bool]]:
 @lru_cache(maxsize=16)
 def _blank(lang: str) -> tuple[Language, bool, bool]:
     """A tokenizer; whether it is spaCy's own, which goes by rules; whether it splits words at all."""
+    load_spacy()
     from spacy.tokenizer import Tokenizer
 
     try:

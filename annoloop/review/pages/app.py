@@ -12,6 +12,7 @@ from annoloop.review.pages import entry
 from annoloop.review.pages.frame import Visit, language
 from annoloop.review.pages.told import told
 from annoloop.review.people import PAGES, may
+from annoloop.review.pieces import load_spacy
 from annoloop.review.server import running
 
 WORDS = {
@@ -43,6 +44,9 @@ WORDS = {
 
 _FULL = ("label", "adjudicate")
 """Pages whose component fills the window."""
+
+_FIRST = "label"
+"""The page that must be there before spaCy is."""
 
 _TOP = "3rem"
 
@@ -126,6 +130,8 @@ def page_of(visit: Visit, name: str, title: str, is_shown: bool, is_default: boo
             entry.show_not_yours(visit, name)
             return
         st.html(_FULL_STYLE if name in _FULL else _READING_STYLE)
+        if name != _FIRST and visit.review.is_made:
+            load_spacy()
         try:
             importlib.import_module(f"annoloop.review.pages.{name}").show(visit)
         except AnnoloopError as error:
