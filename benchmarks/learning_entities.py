@@ -20,7 +20,7 @@ longest                 -.021 [-.048, +.005]    -.096 [-.120, -.071]    -.018 [-
 fashion_brands          texts                   tokens                  seconds
 annoloop                +.026 [+.009, +.043]    +.037 [+.015, +.059]    +.021 [+.004, +.038]
 Prodigy-style teach     +.064 [+.029, +.098]    +.039 [-.012, +.089]    +.033 [-.012, +.079]
-shortest                -.175 [-.223, -.128]    +.020 [-.020, +.060]    -.029 [-.068, +.009]
+shortest                -.191 [-.244, -.139]    +.015 [-.023, +.053]    -.037 [-.075, +.001]
 longest                 +.143 [+.061, +.226]    -.037 [-.074, +.000]    -.021 [-.056, +.014]
 
 Nothing beat random clearly per second on maintenance_orders, where a text has 8 tokens and most of them are
