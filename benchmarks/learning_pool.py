@@ -1,6 +1,6 @@
 """A pool of 1,000,000 texts: features once, texts added later, a round's choice; seconds and memory.
 
-Takes about two minutes on 2 cores. The texts are recombined from the real ones in projects/*/assets (halves of
+Two minutes on 2 cores. The texts are recombined from the real ones in projects/*/assets (halves of
 two texts, numbered, drawn by seed): real words in real proportions, no two alike. They go into the store by
 its own interface, which is not what is measured. The expert's 500 answers are simulated by lot. Each step
 runs in a process of its own, whose peak memory (with its children's) is told beside its time.
