@@ -10,8 +10,16 @@ from typing import Any, Literal
 
 from annoloop.project import Project
 from annoloop.steps.add import FROZEN_FACT
-from annoloop.steps.ask import BLIND_ROUND, answer_with, ask_blind, open_round, require_texts, waiting
-from annoloop.steps.evaluate import Evaluation, evaluate
+from annoloop.steps.ask import (
+    BLIND_ROUND,
+    answer_with,
+    ask_blind,
+    open_round,
+    require_texts,
+    sought_labels,
+    waiting,
+)
+from annoloop.steps.evaluate import EVALUATION_FACT, Evaluation, evaluate
 from annoloop.steps.evidence.looks import gate_plan
 from annoloop.steps.evidence.stop_set import agreements, compare_with_last, settled
 from annoloop.steps.export import Exported, export
@@ -19,7 +27,7 @@ from annoloop.steps.gold_notes import training_notes
 from annoloop.steps.llm.source import llm_source, pin_few_shot, why_no_llm
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.rules.export import export_rules
-from annoloop.steps.sources import rules_source
+from annoloop.steps.sources import model_key, rules_source
 from annoloop.steps.suggest import best_source, judge_rules
 from annoloop.steps.train import train_round
 from annoloop.types import Round, Scores
@@ -57,12 +65,14 @@ def run_loop(
 
     Without an `oracle` people answer: the loop prepares their batch, says where to review, and ends, or
     with `wait` goes on when the batch is answered. `seek` names labels that each new batch looks for on
-    purpose; None means the settings'. The last event is "done" or "waiting".
+    purpose, and asks for another round even where the model is good enough; None means the settings'. The
+    last event is "done" or "waiting".
 
     Raises:
         AnnoloopError: something the user can mend; what was done so far is kept.
     """
     require_texts(project, known=oracle)
+    sought_labels(project, seek)
     size = batch or project.settings.selection.batch
     loop = _Loop(project, oracle, size, seek, wait, on_progress)
     rounds = max_rounds or gate_plan(project).rounds
@@ -72,7 +82,7 @@ def run_loop(
     yield from loop.ask_blind()
     if not loop.ended:
         yield from loop.try_rules(despite_rules, out_dir)
-    for number in range(loop.next_round(), rounds + 1):
+    for number in loop.rounds_left(rounds):
         if loop.ended or loop.good_enough:
             break
         yield from loop.turn(number)
@@ -129,9 +139,19 @@ class _Loop:
         else:
             yield Event("note", f"no LLM to beat: {why}")
 
-    def next_round(self) -> int:
-        """The round to go on with: the newest that was begun, or the first."""
-        return max((record.number for record in self.project.store.rounds()), default=1)
+    def rounds_left(self, most: int) -> range:
+        """The rounds to go through: the newest that was begun, and those after it up to `most`.
+
+        Of a round that is done nothing is left where labels are sought; one that is open is always ended.
+        """
+        newest = max(self.project.store.rounds(), key=lambda record: record.number, default=None)
+        if newest is None:
+            return range(1, most + 1)
+        if newest.model is None:
+            return range(newest.number, max(most, newest.number) + 1)
+        judged = (self.project.store.fact(EVALUATION_FACT) or {}).get("basis", {}).get("model")
+        done = judged == model_key(newest.number, newest.fingerprint or "")
+        return range(newest.number + (done and bool(self.seek)), most + 1)
 
     def turn(self, number: int) -> Iterator[Event]:
         """One round: choose, suggest, ask, train, judge."""
@@ -208,7 +228,10 @@ def _new_gold(project: Project, number: int) -> bool:
 def _trained(record: Round) -> str:
     dev = record.dev.score if record.dev else None
     shown = "undefined" if dev is None else f"{dev:.3f}"
-    return f"round {record.number}: {record.gold_texts} gold texts, recipe {record.recipe}, dev {shown}"
+    rules = f" joined by the rules ({record.joined})" if record.joined else ""
+    return (
+        f"round {record.number}: {record.gold_texts} gold texts, recipe {record.recipe}{rules}, dev {shown}"
+    )
 
 
 def _good_enough(result: Evaluation, record: Round, rules: Scores | None, target: float) -> bool:

@@ -80,7 +80,9 @@ def test_rules_that_make_the_model_better_on_dev_become_a_part_of_it(joined, tmp
     made = export(joined, tmp_path / "out", environment="shared")
     with zipfile.ZipFile(made.wheel) as wheel:
         [meta] = [name for name in wheel.namelist() if name.endswith("-0.1.0/meta.json")]
-        assert json.loads(wheel.read(meta))["annoloop"]["joined"] == "override"
+        told = json.loads(wheel.read(meta))
+    assert told["annoloop"]["joined"] == "override"
+    assert "performance" not in told  # That of texts which the shipped pipeline has learned from.
     assert train_round(joined, 1) == joined.store.rounds()[-1]  # Nothing to do.
 
 

@@ -76,7 +76,11 @@ def add(
     if added.near:
         typer.echo(f"{added.near} kept out of learning: nearly the same as texts to judge by")
     if added.gold:
-        typer.echo(f"{added.gold} labelled texts taken as gold of the annotator import")
+        who = f"annotator{'s' * (len(added.annotators) > 1)} {', '.join(added.annotators)}"
+        empty = f", {added.empty} of them as texts with nothing to label" if added.empty else ""
+        typer.echo(f"{added.gold} labelled texts taken as gold of the {who}{empty}")
+    if added.replaced:
+        typer.echo(f"{added.replaced} of these replace other labels that the same annotator had given")
     if label_column and not gold:
         typer.echo(f"the labels of {label_column} were not taken: --gold takes them")
     typer.echo(f"pool {counts['pool']}, dev {counts['dev']}, held out {counts['held_out']}")

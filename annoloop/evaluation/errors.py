@@ -128,12 +128,15 @@ def mistakes(scheme: LabelScheme, gold: Annotation, said: Annotation) -> tuple[M
 
     Spans, after the exact ones are taken out, are paired one to one where they overlap, the best fitting
     first: same place with another label ("type"), same label at other borders ("boundary"), neither
-    ("partial"); what is left is "missed" or "spurious". These are the classes of Ortmann (2022, Fine-grained
-    error analysis and fair evaluation of labeled spans). Each paired mistake is one false positive and one
-    false negative, so that the counts add up to those of `scores.count`. A wrong single choice is "type".
+    ("partial"); what is left is "missed" or "spurious". Where spans may overlap, those of the same label come
+    first, and of two labels one inside the other are no pair. These are the classes of Ortmann (2022,
+    Fine-grained error analysis and fair evaluation of labeled spans). Each paired mistake is one false
+    positive and one false negative, so that the counts add up to those of `scores.count`. A wrong single
+    choice is "type".
     """
     if scheme.has_spans:
-        return tuple(_span_mistakes(set(gold.spans), set(said.spans)))
+        overlap = scheme.kind == "spancat"
+        return tuple(_span_mistakes(set(gold.spans), set(said.spans), overlap=overlap))
     missed, extra = sorted({*gold.labels} - {*said.labels}), sorted({*said.labels} - {*gold.labels})
     if scheme.is_exclusive and missed and extra:
         return (Mistake("type", missed[0], extra[0]),)
@@ -227,28 +230,41 @@ def regressions(
     return Regressions(read, tuple(order), better)
 
 
-def _span_mistakes(gold: set[Span], said: set[Span]) -> Iterator[Mistake]:
+def _span_mistakes(gold: set[Span], said: set[Span], *, overlap: bool) -> Iterator[Mistake]:
     missed, spurious = gold - said, said - gold
-    fits = sorted(
-        (_fit(truth, guess), truth, guess)
+    pairs = (
+        (truth, guess)
         for truth, guess in product(missed, spurious)
         if truth.start < guess.end and guess.start < truth.end
     )
-    for (rank, _), truth, guess in fits:
+    fits = sorted((_fit(*pair, overlap=overlap), *pair) for pair in pairs if not (overlap and _nested(*pair)))
+    for _, truth, guess in fits:
         if truth in missed and guess in spurious:
             missed.remove(truth)
             spurious.remove(guess)
-            yield Mistake(KINDS[rank], truth, guess)
+            yield Mistake(_kind(truth, guess), truth, guess)
     yield from (Mistake("missed", truth, None) for truth in sorted(missed))
     yield from (Mistake("spurious", None, guess) for guess in sorted(spurious))
 
 
-def _fit(truth: Span, guess: Span) -> tuple[int, int]:
-    """Lower fits better: the place of the kind in `KINDS`, then the characters that only one of them has."""
+def _nested(truth: Span, guess: Span) -> bool:
+    """Whether they have two labels and one is a part of the other: two things, not one taken for another."""
+    inside = truth.start <= guess.start and guess.end <= truth.end
+    around = guess.start <= truth.start and truth.end <= guess.end
+    return truth.label != guess.label and inside != around
+
+
+def _kind(truth: Span, guess: Span) -> MistakeKind:
+    if (truth.start, truth.end) == (guess.start, guess.end):
+        return "type"
+    return "boundary" if truth.label == guess.label else "partial"
+
+
+def _fit(truth: Span, guess: Span, *, overlap: bool) -> tuple[int, int]:
+    """Lower fits better: the kind, then the characters that only one of them has."""
     off = abs(truth.start - guess.start) + abs(truth.end - guess.end)
-    if off == 0:
-        return KINDS.index("type"), 0
-    return KINDS.index("boundary" if truth.label == guess.label else "partial"), off
+    other_label = overlap and truth.label != guess.label
+    return KINDS.index(_kind(truth, guess)) + len(KINDS) * other_label, off
 
 
 def _label(part: Span | str | None) -> str | None:

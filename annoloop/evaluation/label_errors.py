@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from annoloop.evaluation.scores import FloatArray
-from annoloop.types import Gold, LabelScheme, PoolGold, Span
+from annoloop.types import Annotation, Gold, LabelScheme, PoolGold, Span
 
 FOLDS = 5
 LONGEST = 8
@@ -47,7 +47,8 @@ class Suspect:
 
     `label` is what the gold says (None: that nothing is there), `expected` what the others make one expect:
     the likeliest category; or, not `likelier` than `label`, one that is as likely as it is where it is given.
-    `surface` is the name it is about, for spans; `agreeing` of its `places` elsewhere are as expected.
+    `surface` is the name it is about, for spans; `agreeing` of its `places` elsewhere are as expected, by one
+    label alone (`alone`) where spans of others may be at the same place.
     """
 
     gold: Gold
@@ -58,10 +59,15 @@ class Suspect:
     agreeing: int = 0
     places: int = 0
     likelier: bool = True
+    alone: bool = False
 
     @property
     def reason(self) -> str:
         """Why it should be looked at again, in one line."""
+        if self.surface and self.alone:
+            label, others = self.label or self.expected, f"{self.agreeing} of {self.places} other places"
+            here, there = ("", "not ") if self.label else ("not ", "")
+            return f"“{self.surface}” is {here}{label} here and {there}{label} in {others}"
         if self.surface:
             here = f"is {self.label} here" if self.label else "is not marked here"
             there = f"{self.expected}" if self.expected else "not marked"
@@ -116,26 +122,50 @@ def span_suspects(scheme: LabelScheme, gold: PoolGold) -> tuple[Suspect, ...]:
     other places say more than few. A place inside a longer span says nothing. Of borders the tokens beside
     them are held against their own other places in the same way, the outer token of a longer span and its
     neighbour outside: a span too long or too short seldom has a name that occurs elsewhere. They come after
-    the names of which as much is known. Texts of a project of categories have none. No model is trained: the
-    others are out of sample by themselves.
+    the names of which as much is known. Where spans may overlap each label is looked at alone: a name inside
+    a phrase of another label is a name all the same. Texts of a project of categories have none. No model is
+    trained: the others are out of sample by themselves.
     """
     usable = sorted((g for g in gold if g.complete), key=lambda g: g.example.input_hash)
-    known = {name for item in usable for name in _names(item)}
-    names: dict[tuple[str, ...], list[_Place]] = defaultdict(list)
-    tokens: dict[str, list[_Place]] = defaultdict(list)
-    for item in usable if scheme.has_spans else ():
-        for name, place in _places(item, known):
-            names[name].append(place)
-        for token, place in _token_places(item):
-            tokens[token].append(place)
+    if scheme.kind != "spancat":
+        return _oddest(_span_suspects(usable) if scheme.has_spans else ())
+    whole = {item.example.input_hash: item for item in usable}
+    found = [
+        replace(suspect, gold=whole[suspect.gold.example.input_hash], alone=True)
+        for label in scheme.labels
+        for suspect in _span_suspects([_only(item, label) for item in usable])
+    ]
+    return _oddest(found)
+
+
+def _only(item: Gold, label: str) -> Gold:
+    spans = tuple(span for span in item.annotation.spans if span.label == label)
+    return replace(item, annotation=Annotation(spans=spans))
+
+
+def _oddest(found: Iterable[Suspect]) -> tuple[Suspect, ...]:
+    """Of each text its oddest place."""
     best: dict[str, Suspect] = {}
-    found = [suspect for said in names.values() for suspect in _odd(said)]
-    found += [suspect for said in tokens.values() for suspect in _odd_borders(said)]
     for suspect in found:
         key = suspect.gold.example.input_hash
         if key not in best or _order(suspect) < _order(best[key]):
             best[key] = suspect
     return tuple(sorted(best.values(), key=_order))
+
+
+def _span_suspects(usable: Sequence[Gold]) -> Iterator[Suspect]:
+    known = {name for item in usable for name in _names(item)}
+    names: dict[tuple[str, ...], list[_Place]] = defaultdict(list)
+    tokens: dict[str, list[_Place]] = defaultdict(list)
+    for item in usable:
+        for name, place in _places(item, known):
+            names[name].append(place)
+        for token, place in _token_places(item):
+            tokens[token].append(place)
+    for said in names.values():
+        yield from _odd(said)
+    for said in tokens.values():
+        yield from _odd_borders(said)
 
 
 def _odd(said: Sequence[_Place]) -> Iterator[Suspect]:

@@ -89,9 +89,10 @@ def score(
     """Score predictions, keyed by input hash, on gold.
 
     The headline is micro F of exact spans, accuracy for single-choice categories, micro F for
-    several categories. `macro_f` is the mean F of the labels that occur in gold or predictions. The
-    interval is the 95 % percentile bootstrap over documents (Efron and Tibshirani 1993, chapter 13); where
-    that shows no chance at all, as where all documents are right, Wilson's.
+    several categories. `macro_f` is the mean F of the labels that occur in gold, so that it is of the same
+    labels whoever predicted; where gold has none, of those predicted. The interval is the 95 % percentile
+    bootstrap over documents (Efron and Tibshirani 1993, chapter 13); where that shows no chance at all, as
+    where all documents are right, Wilson's.
     `missing` tells how many texts had no prediction. A metric that is not defined is None.
     """
     return scores_of(count(scheme, gold, predictions), seed=seed, samples=samples)
@@ -102,7 +103,8 @@ def scores_of(counted: DocumentCounts, *, seed: int, samples: int = 1000) -> Sco
     table = counted.counts.sum(axis=0)
     per_label = {name: Counts(*map(int, table[i])) for i, name in enumerate(counted.labels)}
     overall = sum(per_label.values(), Counts())
-    defined = [c.f for c in per_label.values() if c.f is not None]
+    judged = [c for c in per_label.values() if c.tp + c.fn] or per_label.values()
+    defined = [c.f for c in judged if c.f is not None]
     return Scores(
         texts=len(counted.input_hashes),
         score=Counts(*map(int, counted.units.sum(axis=0))).f,

@@ -34,11 +34,12 @@ def few_shot_size(config: Mapping[str, Any], scheme: LabelScheme) -> int:
     """How many examples a prompt shows: few to the very small stand-in, whom many only confuse."""
     embedded = (config.get("model") or {}).get("base_url") == "embedded"
     # Fashion brands, 40 dev texts, 2 / 4 / 8 shots: F .41 / .27 / .23.
-    return min(len(scheme.labels) + scheme.has_spans, FEW_SHOT_MOST) if embedded else FEW_SHOT_MOST
+    wanted = len(scheme.labels) + (not scheme.is_exclusive)
+    return min(wanted, FEW_SHOT_MOST) if embedded else FEW_SHOT_MOST
 
 
 def choose_few_shot(gold: PoolGold, scheme: LabelScheme, *, most: int = FEW_SHOT_MOST) -> tuple[Shot, ...]:
-    """Short, complete examples that show every label, and for spans that a text may have none.
+    """Short, complete examples that show every label, and where one may be without any, that too.
 
     The same gold gives the same examples, whatever its order; texts above 300 characters come last.
     """
@@ -48,12 +49,17 @@ def choose_few_shot(gold: PoolGold, scheme: LabelScheme, *, most: int = FEW_SHOT
         (one for one in gold if one.complete),
         key=lambda one: (len(one.example.text) > _LONGEST_SHOT, one.example.input_hash),
     )
+    several = scheme.kind == "textcat_multilabel"
     groups = {label: [one for one in usable if label in _labels(one)] for label in scheme.labels}
-    if scheme.has_spans:
-        groups[""] = [one for one in usable if not one.annotation.spans]
+    if not scheme.is_exclusive:
+        without = {"": [one for one in usable if not _labels(one)]}
+        # Where there are more categories than examples, the last of them are in none.
+        groups = without | groups if several else groups | without
     chosen: dict[str, Gold] = {}
     for turn in range(most):
-        for group in groups.values():
+        for label, group in groups.items():
+            if several and turn == 0 and any(label in _labels(one) for one in chosen.values()):
+                continue
             if turn < len(group) and len(chosen) < most:
                 chosen.setdefault(group[turn].example.input_hash, group[turn])
     return tuple(Shot(one.example.text, one.annotation) for one in chosen.values())

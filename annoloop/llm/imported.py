@@ -10,7 +10,14 @@ from annoloop.corpus.read import BadRow, read_rows
 from annoloop.errors import FormatError
 from annoloop.hashing import input_hash
 from annoloop.llm.answers import LLMResult
-from annoloop.types import Example, LabelScheme
+from annoloop.types import Example, Kind, LabelScheme
+
+_NOTHING: Mapping[Kind, str] = {
+    "ner": '"spans": [] says that there is nothing to mark; ',
+    "spancat": '"spans": [] says that there is nothing to mark; ',
+    "textcat": "",
+    "textcat_multilabel": '"labels": [] says that it has none of the categories; ',
+}
 
 
 def import_answers(
@@ -54,7 +61,7 @@ def import_answers(
         if row.annotation is None:
             raise FormatError(
                 f"{path}, line {row.line}: the text has no labels",
-                hint='"spans": [] says that there is nothing to mark; leave unanswered texts out',
+                hint=f"{_NOTHING[scheme.kind]}leave unanswered texts out",
             )
         told = {**row.meta, **row.foreign}
         results[key] = LLMResult(

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from annoloop.corpus.batches import pipe
 from annoloop.corpus.spacy_io import from_doc
 from annoloop.errors import PackagingError
 from annoloop.packaging.export import MAKING
@@ -33,7 +34,7 @@ def apply(
     """
     nlp = _load(pipeline) if isinstance(pipeline, str | Path) else pipeline
     nlp.max_length = max(nlp.max_length, 100_000_000)
-    for doc in nlp.pipe(texts, batch_size=batch_size, n_process=n_process):
+    for doc in pipe(nlp, texts, batch_size=batch_size, n_process=n_process):
         yield from_doc(doc, scheme)
 
 

@@ -117,6 +117,8 @@ def _forget_words(staged: Path, lang: str) -> None:
 
 def _merge_meta(path: Path, full_name: str, version: str, lang: str, extra: Mapping[str, Any]) -> None:
     meta = json.loads(path.read_text(encoding="utf8"))
+    # spaCy's own figures are of texts that the shipped pipeline may have learned from.
+    meta.pop("performance", None)
     meta.update(extra)
     meta.update(name=full_name.removeprefix(f"{lang}_"), version=version, lang=lang)
     path.write_text(json.dumps(meta, indent=2, ensure_ascii=False), encoding="utf8")

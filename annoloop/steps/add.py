@@ -13,7 +13,7 @@ from annoloop.errors import AnnoloopError, FormatError
 from annoloop.hashing import fraction, input_hash, task_hash
 from annoloop.project import Project
 from annoloop.steps.progress import OnProgress, silent
-from annoloop.types import Answer, Example, Split
+from annoloop.types import Annotation, Answer, Example, Split
 
 IMPORT = "import"
 FROZEN_FACT = "frozen"
@@ -23,7 +23,11 @@ _TELL_EVERY = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What one call of `add` did. `near` texts are kept out of learning: they are nearly held-out ones."""
+    """What one call of `add` did. `near` texts are kept out of learning: they are nearly held-out ones.
+
+    `gold` answers were taken, of these `annotators`; `replaced` of them stand for others that the same
+    annotators had given, `empty` of them say that there is nothing to label.
+    """
 
     read: int
     new: int
@@ -33,6 +37,9 @@ class Added:
     near: int
     bad: tuple[BadRow, ...]
     counts: Mapping[Split, int]
+    annotators: tuple[str, ...] = ()
+    replaced: int = 0
+    empty: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,7 @@ def add(
     Args:
         split: put all texts here (a published test file); before round 1 only.
         sample: take only so many texts of the files, drawn by hash with the project's seed.
-        gold: take the files' labels as answers of the annotator `import`.
+        gold: take the files' labels as answers of the annotator whom a row names, else of `import`.
         blind: assert that these labels were made without suggestions.
         skip_bad: leave bad rows out instead of refusing the files.
 
@@ -98,9 +105,20 @@ def add(
     new = project.store.add_examples(made, excluded=near)
     project.store.exclude_examples({n: why for n, why in near.items() if n in known or n not in texts})
     moved = project.store.move_examples(known, split) if split and not frozen else 0
-    taken = _import_gold(project, rows, blind) if gold else 0
-    counts = project.store.example_counts()
-    return Added(len(rows), new, len(rows) - new, moved, taken, len(near), tuple(bad), counts)
+    taken = _import_gold(project, rows, blind) if gold else _Taken()
+    return Added(
+        read=len(rows),
+        new=new,
+        known=len(rows) - new,
+        moved=moved,
+        gold=taken.answers,
+        near=len(near),
+        bad=tuple(bad),
+        counts=project.store.example_counts(),
+        annotators=taken.annotators,
+        replaced=taken.replaced,
+        empty=taken.empty,
+    )
 
 
 def _read(
@@ -158,30 +176,47 @@ def _is_gold(row: Row) -> bool:
     return row.annotation is not None and row.complete and row.verdict in (None, "accept")
 
 
-def _import_gold(project: Project, rows: Sequence[Row], blind: bool) -> int:
-    scheme = project.scheme
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    answers: int = 0
+    annotators: tuple[str, ...] = ()
+    replaced: int = 0
+    empty: int = 0
+
+
+def _import_gold(project: Project, rows: Sequence[Row], blind: bool) -> _Taken:
     seq = project.store.answer_count() + 1
-    answers: dict[str, Answer] = {}
+    answers: dict[tuple[str, str], Answer] = {}
     for row in rows:
-        if row.annotation is None or not _is_gold(row):
-            continue
-        text_hash = input_hash(row.text)
-        identity = input_hash(f"{IMPORT}\x1f{text_hash}\x1f{row.annotation!r}\x1f{blind}")
-        # Of two rows about one text the first counts, as everywhere.
-        answers.setdefault(
-            text_hash,
-            Answer(
-                answer_id=identity,
-                task_hash=task_hash(text_hash, scheme.kind, scheme.labels),
-                input_hash=text_hash,
-                verdict="accept",
-                annotation=row.annotation,
-                annotator=IMPORT,
-                milliseconds=0,
-                seq=seq,
-                blind=blind,
-            ),
-        )
-    before = project.store.answer_count()
-    project.store.save_answers(list(answers.values()))
-    return project.store.answer_count() - before
+        if row.annotation is not None and _is_gold(row):
+            made = _answer(project, row, row.annotation, seq, blind)
+            # Of two rows of one annotator about one text the first counts, as everywhere.
+            answers.setdefault((made.input_hash, made.annotator), made)
+    before = {
+        (answer.input_hash, answer.annotator): (answer.annotation, answer.blind)
+        for answer in project.store.answers_in_force(hashes={name for name, _ in answers})
+        if not answer.adjudicated
+    }
+    new = {key: made for key, made in answers.items() if before.get(key) != (made.annotation, made.blind)}
+    project.store.save_answers(list(new.values()))
+    return _Taken(
+        answers=len(new),
+        annotators=tuple(sorted({made.annotator for made in new.values()})),
+        replaced=sum(key in before and before[key][0] != made.annotation for key, made in new.items()),
+        empty=sum(made.annotation == Annotation() for made in new.values()),
+    )
+
+
+def _answer(project: Project, row: Row, annotation: Annotation, seq: int, blind: bool) -> Answer:
+    scheme, text_hash, annotator = project.scheme, input_hash(row.text), row.annotator or IMPORT
+    return Answer(
+        answer_id=input_hash(f"{annotator}\x1f{text_hash}\x1f{annotation!r}\x1f{blind}\x1f{seq}"),
+        task_hash=task_hash(text_hash, scheme.kind, scheme.labels),
+        input_hash=text_hash,
+        verdict="accept",
+        annotation=annotation,
+        annotator=annotator,
+        milliseconds=0,
+        seq=seq,
+        blind=blind,
+    )

@@ -87,7 +87,7 @@ def open_round(
         return begun[number]
     tasks = store.tasks(round=number)
     if not tasks:
-        sought = _sought(project, seek)
+        sought = sought_labels(project, seek)
         on_progress(f"choosing the texts of round {number}", 0, 0)
         pool = store.unasked("pool")
         if known is not None:
@@ -106,8 +106,12 @@ def open_round(
     return record
 
 
-def _sought(project: Project, seek: Sequence[str] | None) -> tuple[str, ...]:
-    """The labels to be sought: those given, or the settings'."""
+def sought_labels(project: Project, seek: Sequence[str] | None) -> tuple[str, ...]:
+    """The labels to be sought: those given, or the settings'.
+
+    Raises:
+        SchemeError: the project has no such label.
+    """
     labels = project.settings.selection.seek if seek is None else tuple(dict.fromkeys(seek))
     unknown = [label for label in labels if label not in project.scheme.labels]
     if unknown:

@@ -27,7 +27,7 @@ from annoloop.steps.evidence.looks import (
 from annoloop.steps.evidence.pace import pace
 from annoloop.steps.evidence.people_time import minutes_of_people
 from annoloop.steps.evidence.verdict import LEADERBOARD_FACT, in_words
-from annoloop.steps.gold_notes import off_border_notes
+from annoloop.steps.gold_notes import off_border_notes, unjudged_notes
 from annoloop.steps.llm.baseline import baseline_notes
 from annoloop.steps.llm.form import choose_form, form_of
 from annoloop.steps.llm.source import (
@@ -160,7 +160,7 @@ def evaluate(project: Project, *, on_progress: OnProgress = silent) -> Evaluatio
         notes += baseline_notes(project) + plan_notes(project)
     if model is not None:
         notes += template_notes(project, gold, model.fingerprint, near)
-        notes += off_border_notes(project, gold, "held-out gold")
+        notes += off_border_notes(project, gold, "held-out gold") + unjudged_notes(project, tuple(gold))
         _keep_scores(project, model, rows[-1].scores)
     verdict = _verdict(project, gold, model, llm, said, near)
     if suffice is not None and rules_do:
@@ -325,6 +325,9 @@ def _model_note(project: Project, model: ModelSource) -> str:
         notes.append(
             f"{rules} made of its training gold {'is' if model.gold_rules == 1 else 'are'} part of it"
         )
+    if model.joined_rules:
+        rules = "1 pattern" if model.joined_rules == 1 else f"{model.joined_rules} patterns"
+        notes.append(f"the project's rules joined it ({rules}), since that was better on dev")
     if model.packages:
         notes.append(f"it needs {', '.join(model.packages)} installed, whose size comes on top")
     return "; ".join(notes)

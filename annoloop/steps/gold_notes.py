@@ -1,8 +1,8 @@
-"""What a score does not say of the gold behind it: one label only, or spans that no model can return."""
+"""What a score does not say of the gold behind it: labels that are missing, spans no model can return."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from annoloop.corpus.spacy_io import off_token_borders
 from annoloop.corpus.tokenizer import blank
@@ -16,6 +16,27 @@ def training_notes(project: Project) -> tuple[str, ...]:
     pool, dev = project.pool_gold(), project.dev_gold()
     learned = (*pool, *dev)
     return (*_one_label(project), *off_border_notes(project, learned, "training and dev gold"))
+
+
+def unjudged_notes(project: Project, gold: Sequence[Gold]) -> list[str]:
+    """That labels which were learned are in no text to judge by, in one line; none where all are."""
+    judged, learned = _labels_of(gold), _labels_of(project.pool_gold())
+    missing = [label for label in project.scheme.labels if label in learned and label not in judged]
+    if not missing or not judged:
+        return []
+    return [f"no held-out text has {' or '.join(missing)}: no score here says anything of {_them(missing)}"]
+
+
+def _them(labels: Sequence[str]) -> str:
+    return "them" if len(labels) > 1 else "it"
+
+
+def _labels_of(gold: Iterable[Gold]) -> set[str]:
+    return {
+        name
+        for item in gold
+        for name in (*item.annotation.labels, *(span.label for span in item.annotation.spans))
+    }
 
 
 def off_border_notes(project: Project, gold: Iterable[Gold], what: str) -> list[str]:

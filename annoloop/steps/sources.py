@@ -141,6 +141,14 @@ class ModelSource:
         return sum(json.loads(line).get("made") == "rules" for line in lines)
 
     @property
+    def joined_rules(self) -> int:
+        """How many patterns of the project's rules joined the pipeline; see `steps/rules/joining.py`."""
+        file = self.path / "annoloop_rules" / "patterns.jsonl"
+        return (
+            sum(bool(line.strip()) for line in file.read_text("utf8").splitlines()) if file.is_file() else 0
+        )
+
+    @property
     def lost_labels(self) -> tuple[str, ...]:
         """Labels that it answers with and the project has no longer.
 

@@ -10,7 +10,15 @@ from annoloop.errors import TrainingError
 from annoloop.evaluation.curve_advice import Advised
 from annoloop.project import Project
 from annoloop.steps.evaluate import EVALUATION_FACT, Evaluation
-from annoloop.steps.evidence.advice import against, outlook, short_of, unasked, what_to_label
+from annoloop.steps.evidence.advice import (
+    against,
+    lacking,
+    loop_command,
+    outlook,
+    short_of,
+    unasked,
+    what_to_label,
+)
 from annoloop.steps.evidence.held_out import Worth, cheaper, worth
 from annoloop.steps.evidence.looks import gate_terms
 from annoloop.steps.evidence.standing import changed_since
@@ -155,7 +163,7 @@ def _after_a_model(project: Project) -> str:
         return f"{_INSTEAD[found[0]]} {folder}"
     if not unasked(project):
         return f"add texts, the pool has none left to ask about: annoloop add {folder} FILE"
-    return f"go on: annoloop loop {folder}{short_of(project)}"
+    return f"go on: {loop_command(project).replace('PROJECT', str(folder))}{short_of(project)}"
 
 
 def _with_wheel(project: Project, wheel: str) -> str:
@@ -201,7 +209,9 @@ def _if_worth_using(project: Project, decision: str, found: Worth) -> str:
     if found.trivial:
         return _not_better(project, found)
     if decision == "beats_llm":
-        return "install the wheel; label more where the scores of single labels are low"
+        seek, wheel = lacking(project), kept_wheel(project)
+        use = "install the wheel" if wheel else "make the wheel: annoloop export PROJECT"
+        return f"{use}; most lacking: {seek}: {loop_command(project, seek)}" if seek else use
     if decision == "level":
         also = " and cheaper" if cheaper(project) else ""
         return (

@@ -79,7 +79,7 @@ def best_source(project: Project, *, on_progress: OnProgress = silent) -> tuple[
         for source in sources
     ]
     if not tried:
-        return None, "no rules, no LLM and no model yet: the batch is asked without suggestions"
+        return None, "no rules, no LLM to ask and no model yet: the batch is asked without suggestions"
     listed = ", ".join(f"{source.name} {value:.3f}" for value, source in tried)
     judged = judge(project, on_progress=on_progress) if project.settings.voting.use == "auto" else None
     if judged is not None and judged.better:

@@ -6,10 +6,10 @@ import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from annoloop.corpus.batches import batches, pipe, suggested_sizes
 from annoloop.corpus.spacy_io import SPANS_KEY, from_doc
 from annoloop.errors import TrainingError
 from annoloop.training.recipe import ENCODER_HINTS
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MAKING = "training"
 """The folder inside a model's that holds what it was made from. It never goes into a package."""
 
+_RULES_FACTORY = "annoloop_rules"
 _BEAM_WIDTH = 8
 _BEAM_DENSITY = 0.0
 
@@ -34,8 +35,9 @@ class Prediction:
     `score` (0 to 1) is that of the part of the annotation that the pipeline is least sure of, as the
     pipeline gives it; nothing calibrates it, so it orders texts better than it counts errors. Categories: the
     lowest probability of those chosen. spancat: the lowest score of the spans found. None where nothing was
-    chosen or found, and for ner: a greedy parser has no probability to offer, and the shares of a beam
-    are those of a few parses among themselves (see `uncertainty`).
+    chosen or found, where rules that are part of the pipeline decided, which state none, and for ner: a
+    greedy parser has no probability to offer, and the shares of a beam are those of a few parses among
+    themselves (see `uncertainty`).
     `probabilities` follows the scheme's labels; empty for spans.
     """
 
@@ -99,22 +101,20 @@ def predict(
         TrainingError: there is no pipeline at the path.
     """
     nlp = _loaded(pipeline)
-    for doc in nlp.pipe(texts, batch_size=batch_size):
+    by_rules = any(nlp.get_pipe_meta(name).factory == _RULES_FACTORY for name in nlp.pipe_names)
+    for doc in pipe(nlp, texts, batch_size=batch_size):
         annotation = from_doc(doc, scheme)
-        if scheme.has_spans:
-            yield Prediction(annotation, _least_span_score(doc, scheme))
-            continue
-        probabilities = tuple(doc.cats.get(label, 0.0) for label in scheme.labels)
-        chosen = (doc.cats[label] for label in annotation.labels)
-        yield Prediction(annotation, min(chosen, default=None), probabilities)
+        scores = _span_scores(doc, scheme) if scheme.has_spans else [doc.cats[la] for la in annotation.labels]
+        # What rules decide has 1.0 in the pipeline, which says that it is decided and not how surely.
+        known = bool(scores) and not (by_rules and max(scores) == 1.0)
+        probabilities = () if scheme.has_spans else tuple(doc.cats.get(la, 0.0) for la in scheme.labels)
+        yield Prediction(annotation, min(scores) if known else None, probabilities)
 
 
-def _least_span_score(doc: Doc, scheme: LabelScheme) -> float | None:
-    if scheme.kind == "ner":
-        return None
-    found = doc.spans.get(SPANS_KEY)
+def _span_scores(doc: Doc, scheme: LabelScheme) -> list[float]:
+    found = None if scheme.kind == "ner" else doc.spans.get(SPANS_KEY)
     scores = found.attrs.get("scores") if found else None
-    return None if scores is None or not len(scores) else float(min(scores))
+    return [] if scores is None else [float(one) for one in scores]
 
 
 def span_probabilities(
@@ -138,10 +138,10 @@ def span_probabilities(
     before = nlp.pipe_names[: nlp.pipe_names.index(name)]
     measure = _of_beams if scheme.kind == "ner" else _of_suggested
     found: list[list[float]] = []
+    sizes = suggested_sizes(nlp)
     with nlp.select_pipes(enable=before):
-        stream = iter(nlp.pipe(texts, batch_size=batch_size))
-        while docs := list(islice(stream, batch_size)):
-            found.extend(measure(component, docs))
+        for batch in batches(texts, sizes, batch_size=batch_size):
+            found.extend(measure(component, list(nlp.pipe(batch, batch_size=batch_size))))
     return found
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from confection import Config
 
+from annoloop.corpus.batches import MOST_ROWS, span_rows
 from annoloop.errors import TrainingError
 from annoloop.training.sentence_vectors import PACKAGES, is_installed
 from annoloop.training.starts import add_start, base_of
@@ -212,6 +213,10 @@ def fit_recipe(config: Config, *, own: bool, labels: Sequence[str], seed: int, s
             settings["labels"] = list(labels)
     for component in config["components"].values():
         _fit_component(component, size)
+    if size.span_lengths and "spancat" in config["components"]:
+        rows = span_rows(size.span_lengths, size.words / size.texts)
+        fitting = int(MOST_ROWS // max(rows, 1.0))
+        config["nlp"]["batch_size"] = min(max(fitting, 1), int(config["nlp"].get("batch_size") or 256))
     training = config["training"]
     if training["max_steps"] > 1:
         patient = bool(training["patience"])

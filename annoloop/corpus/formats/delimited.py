@@ -11,6 +11,7 @@ from annoloop.corpus.formats.records import Broken, Record, read_lines
 from annoloop.errors import FormatError
 
 _LONGEST_FIELD = 2**31 - 1
+_LABEL_COLUMNS = ("label", "labels")
 
 
 def read_delimited(
@@ -104,6 +105,8 @@ def _column(path: Path, columns: list[str], wanted: str | None, default: str, op
 
 
 def _optional_column(path: Path, columns: list[str], wanted: str | None) -> int | None:
-    if wanted is None and "label" not in (column.lower() for column in columns):
+    lowered = {column.lower() for column in columns}
+    default = next((name for name in _LABEL_COLUMNS if name in lowered), None)
+    if wanted is None and default is None:
         return None
-    return _column(path, columns, wanted, "label", "--label-column")
+    return _column(path, columns, wanted, default or _LABEL_COLUMNS[0], "--label-column")

@@ -127,6 +127,9 @@ def _categories(row: Mapping[str, Any], scheme: LabelScheme) -> tuple[Annotation
     if row.get("label") not in (None, ""):
         binary = row.get("answer") is not None and _view(row) != "choice"
         return Annotation(labels=_names(row["label"], scheme)), scheme.is_exclusive or not binary
+    if row.get("label") == "" and scheme.kind == "textcat_multilabel":
+        # A table has no other way to say that a text has none of the categories; our own export says it so.
+        return Annotation(), True
     if row.get("spans") and _view(row) not in ("classification", "choice"):
         raise SchemeError("spans in a project of categories", hint=f"the project's kind is {scheme.kind}")
     return None, False
@@ -150,10 +153,23 @@ def _is_on(name: str, value: Any) -> bool:
     return value >= 0.5
 
 
+_BETWEEN = ("|", ";", ",")
+
+
+def _several(cell: str, scheme: LabelScheme) -> tuple[str, ...]:
+    """The labels in one cell of a table: with bars between them, or others that labels do not have."""
+    if cell in scheme.labels:
+        return (cell,)
+    for mark in _BETWEEN:
+        names = tuple(name.strip() for name in cell.split(mark) if name.strip())
+        if mark in cell and (mark == _BETWEEN[0] or set(names) <= set(scheme.labels)):
+            return names
+    return (cell,)
+
+
 def _names(given: Any, scheme: LabelScheme) -> tuple[str, ...]:
     if isinstance(given, str):
-        several = scheme.kind == "textcat_multilabel" and given not in scheme.labels and "|" in given
-        return tuple(name.strip() for name in given.split("|")) if several else (given,)
+        return _several(given, scheme) if scheme.kind == "textcat_multilabel" else (given,)
     if isinstance(given, list) and all(isinstance(name, str) for name in given):
         return tuple(given)
     raise SchemeError(f"label {given!r:.80} is not a name", hint="write a text, or a list of texts")

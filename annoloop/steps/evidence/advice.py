@@ -11,6 +11,7 @@ from annoloop.evaluation.forecast import Point, Range, gain_of, rises
 from annoloop.evaluation.trivial import Standing, Trivial
 from annoloop.project import Project
 from annoloop.steps.evidence.gold_counts import gold_counts
+from annoloop.steps.evidence.looks import PLAN_FACT
 from annoloop.steps.evidence.stop_set import agreements, settled
 from annoloop.steps.evidence.train_curve import MORE, TrainCurve, kept_curve, rounds_forecast, stands
 from annoloop.types import Round
@@ -116,9 +117,17 @@ def what_to_label(project: Project) -> str:
     if not unasked(project):
         return f"add texts{above_all}; the pool has none left to ask about: annoloop add PROJECT FILE"
     gain = _next_labels(project, curve) if _learns(project, curve) else None
-    how = f"annoloop loop PROJECT{f' --seek {shlex.quote(seek.label)}' if seek else ''}"
+    how = loop_command(project, seek)
     brings = "" if gain is None else f"; {MORE} more texts bring about {gain.value:+.3f}"
     return f"label {_amount(curve)}{above_all}{brings}: {how}{_short_of(project, curve)}"
+
+
+def loop_command(project: Project, seek: LabelNeed | None = None) -> str:
+    """The command that asks on: one round more where all that were planned are done."""
+    record, planned = newest_round(project), project.store.fact(PLAN_FACT) or project.settings.gate.rounds
+    done = record is not None and record.number >= planned
+    further = f" --max-rounds {record.number + 1}" if record is not None and done else ""
+    return f"annoloop loop PROJECT{f' --seek {shlex.quote(seek.label)}' if seek else ''}{further}"
 
 
 def outlook(project: Project) -> str | None:

@@ -109,7 +109,9 @@ def _counts(project: Project, analysis: ErrorAnalysis) -> list[Block]:
     total = ("all", *(str(analysis.kinds[kind]) for kind in kinds))
     blocks: list[Block] = [Table(("label", *(_IN_WORDS[kind] for kind in kinds)), (total, *rows))]
     pairs = [(pair, times) for pair, times in analysis.confusion.items() if pair[0] != pair[1]]
-    confused = tuple((truth or "nothing", said or "nothing", str(times)) for (truth, said), times in pairs)
+    # A text of several categories may have others beside the one that is missing.
+    nothing = "nothing else" if project.scheme.kind == "textcat_multilabel" else "nothing"
+    confused = tuple((truth or nothing, said or nothing, str(times)) for (truth, said), times in pairs)
     if confused and len(project.scheme.labels) > 1:
         table = Table(("true", "said", "times"), confused[:SHOWN_PAIRS], "What is taken for what", 2)
         blocks.append(table)
@@ -139,18 +141,31 @@ def _quote(project: Project, text: WrongText) -> Quote:
     wrong = (part for mistake in text.mistakes for part in (mistake.gold, mistake.said))
     spans = [part for part in wrong if isinstance(part, Span)]
     cut, start, end = shortened(text.example.text, spans, most=LONGEST_QUOTE)
-    lines = [_line(mistake, text.example.text) for mistake in text.mistakes[:SHOWN_TEXTS]]
+    several = project.scheme.kind == "textcat_multilabel"
+    lines = (
+        of_several(text) if several else [_line(m, text.example.text) for m in text.mistakes[:SHOWN_TEXTS]]
+    )
     if len(cut) < len(text.example.text):
         lines.append(shown_part(start, end, text.example.text))
     if text.also_wrong:
         err = "errs" if text.also_wrong == 1 else "err"
         lines.append(("others", f"{text.also_wrong} of the other approaches {err} here too"))
-    return Quote(cut, _within(text.gold, start, end), _within(text.said, start, end), tuple(lines))
+    return Quote(cut, within(text.gold, start, end), within(text.said, start, end), tuple(lines))
 
 
-def _within(annotation: Annotation, start: int, end: int) -> tuple[Span, ...]:
-    inside = (span for span in annotation.spans if start <= span.start and span.end <= end)
-    return tuple(Span(span.start - start, span.end - start, span.label) for span in inside)
+def of_several(text: WrongText) -> list[tuple[str, str]]:
+    """All the categories of both sides: that one was missed does not say that nothing was said."""
+    wrong = [(_IN_WORDS[m.kind], isolated(str(m.gold or m.said))) for m in text.mistakes[:SHOWN_TEXTS]]
+    true, said = (", ".join(map(isolated, one.labels)) or "none" for one in (text.gold, text.said))
+    return [*wrong, ("all", f"true: {true}; said: {said}")]
+
+
+def within(annotation: Annotation, start: int, end: int) -> tuple[Span, ...]:
+    """The spans of a part of a text, those that reach beyond it cut to it."""
+    seen = (span for span in annotation.spans if span.start < end and start < span.end)
+    return tuple(
+        Span(max(span.start, start) - start, min(span.end, end) - start, span.label) for span in seen
+    )
 
 
 def _line(mistake: Mistake, text: str) -> tuple[str, str]:

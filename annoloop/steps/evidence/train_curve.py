@@ -23,7 +23,7 @@ from annoloop.steps.evidence.pace import pace, seconds_ahead
 from annoloop.steps.one_label import require_two_labels
 from annoloop.steps.progress import OnProgress, silent
 from annoloop.steps.train import beside_gold, fingerprint, recipes_of, require_gold, rule_maker
-from annoloop.types import DevGold, Gold, LabelScheme, PoolGold, Scores
+from annoloop.types import Annotation, DevGold, Gold, LabelScheme, PoolGold, Scores
 
 CURVE_FACT = "train_curve"
 """What is trained so far, kept after each model, so that a stopped run goes on."""
@@ -173,9 +173,18 @@ def law_of(scheme: LabelScheme, recipe: str | None, gold: Iterable[Gold]) -> Law
     if not scheme.has_spans:
         return ERRORS
     items = list(gold)
-    labelled = sum(span.end - span.start for item in items for span in item.annotation.spans)
+    labelled = sum(_covered(item.annotation) for item in items)
     characters = sum(len(item.example.text) for item in items)
     return ERRORS if labelled > LABELLED_THROUGHOUT * characters else ODDS
+
+
+def _covered(annotation: Annotation) -> int:
+    """Characters in spans, those in several counted once."""
+    reached = covered = 0
+    for span in sorted(annotation.spans):
+        covered += max(0, span.end - max(span.start, reached))
+        reached = max(reached, span.end)
+    return covered
 
 
 def _forecast(
