@@ -18,6 +18,7 @@ from annoloop.project import Project
 from annoloop.steps.add import add
 from annoloop.steps.evaluate import evaluate
 from annoloop.steps.llm.source import import_llm_answers
+from annoloop.steps.status import status
 from annoloop.steps.take_out import gold_file
 from annoloop.steps.train import train_round
 from annoloop.types import SPLITS, Annotation, Example, Gold, LabelScheme, PoolGold, Round
@@ -112,6 +113,7 @@ def test_two_peoples_labels_in_one_file_are_two_answers(project, tmp_path):
     said = {answer.annotator: answer.annotation for answer in project.store.answers_in_force()}
     assert said == {"anna": cats("Gleis"), "bert": cats("Wagen")}
     assert len(project.pool_gold()) == 0  # They differ, and nobody has decided.
+    assert (status(project).to_decide, status(project).answered_by_several) == (1, 1)
     assert add(project, [two_people(tmp_path, ["Gleis"], ["Wagen"])], gold=True).gold == 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -199,12 +200,23 @@ def _import_gold(project: Project, rows: Sequence[Row], blind: bool) -> _Taken:
     }
     new = {key: made for key, made in answers.items() if before.get(key) != (made.annotation, made.blind)}
     project.store.save_answers(list(new.values()))
+    _ask_where_they_differ(project, {name for name, _ in new})
     return _Taken(
         answers=len(new),
         annotators=tuple(sorted({made.annotator for made in new.values()})),
         replaced=sum(key in before and before[key][0] != made.annotation for key, made in new.items()),
         empty=sum(made.annotation == Annotation() for made in new.values()),
     )
+
+
+def _ask_where_they_differ(project: Project, hashes: set[str]) -> None:
+    """Where people's imported labels differ, a reviewer's decision needs a question to belong to."""
+    said: dict[str, set[Annotation]] = defaultdict(set)
+    for answer in project.store.answers_in_force(hashes=hashes):
+        said[answer.input_hash].add(answer.annotation)
+    differing = [name for name, annotations in said.items() if len(annotations) > 1]
+    examples = project.store.examples(hashes=differing) if differing else ()
+    project.store.add_tasks(project.task(example, number=0) for example in examples)
 
 
 def _answer(project: Project, row: Row, annotation: Annotation, seq: int, blind: bool) -> Answer:

@@ -19,3 +19,12 @@ test("a suggestion names its source in the language of the page", () => {
     assert.equal(en.suggestedBy(source), `Suggested by ${source}`);
   }
 });
+
+test("where spans may overlap a doubt is of one label alone", () => {
+  const missing = { label: null, expected: "ITEM", surface: "pump", agreeing: 11, places: 12, alone: true };
+  const odd = { label: "JOB", expected: null, surface: "to", agreeing: 93, places: 117, alone: true };
+  assert.equal(en.doubt(missing), "Look again: “pump” is not ITEM here, and ITEM in 11 of 12 other places.");
+  assert.equal(en.doubt(odd), "Look again: “to” is JOB here, and not JOB in 93 of 117 other places.");
+  assert.equal(de.doubt(missing), "Noch einmal ansehen: „pump“ ist hier nicht ITEM, an 11 von 12 anderen Stellen ITEM.");
+  assert.match(en.doubt({ ...odd, alone: undefined }), /and not marked in 93/);
+});

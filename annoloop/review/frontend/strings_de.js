@@ -106,7 +106,11 @@ export const de = {
   versionTitle: (n, who) => `${n}: ${who}`,
   take: "Nehmen",
   edit: "Bearbeiten",
-  doubt: ({ label, expected, surface, agreeing, places, likelier = true }) => {
+  doubt: ({ label, expected, surface, agreeing, places, likelier = true, alone = false }) => {
+    if (surface && alone) {
+      const [here, there] = label ? ["", "nicht "] : ["nicht ", ""];
+      return `Noch einmal ansehen: „${surface}“ ist hier ${here}${label || expected}, an ${agreeing} von ${places} anderen Stellen ${there}${label || expected}.`;
+    }
     if (surface) {
       const here = label ? `ist hier ${label}` : "ist hier nicht markiert";
       return `Noch einmal ansehen: „${surface}“ ${here}, an ${agreeing} von ${places} anderen Stellen ${expected || "nicht markiert"}.`;

@@ -94,7 +94,11 @@ export const en = {
   versionTitle: (n, who) => `${n}: ${who}`,
   take: "Take",
   edit: "Edit",
-  doubt: ({ label, expected, surface, agreeing, places, likelier = true }) => {
+  doubt: ({ label, expected, surface, agreeing, places, likelier = true, alone = false }) => {
+    if (surface && alone) {
+      const [here, there] = label ? ["", "not "] : ["not ", ""];
+      return `Look again: “${surface}” is ${here}${label || expected} here, and ${there}${label || expected} in ${agreeing} of ${places} other places.`;
+    }
     if (surface) {
       const here = label ? `is ${label} here` : "is not marked here";
       return `Look again: “${surface}” ${here}, and ${expected || "not marked"} in ${agreeing} of ${places} other places.`;

@@ -96,6 +96,7 @@ def look_again(project: Project, *, top: int = 50) -> LookAgain:
                 "agreeing": one.agreeing,
                 "places": one.places,
                 "likelier": one.likelier,
+                "alone": one.alone,
                 "confidence": round(one.confidence, 4),
             }
             sent.append(one)
