@@ -17,6 +17,7 @@ from annoloop.llm.imported import import_answers
 from annoloop.project import Project
 from annoloop.steps.add import add
 from annoloop.steps.evaluate import evaluate
+from annoloop.steps.evidence.people_agreement import people_agreement
 from annoloop.steps.llm.source import import_llm_answers
 from annoloop.steps.status import status
 from annoloop.steps.take_out import gold_file
@@ -114,6 +115,7 @@ def test_two_peoples_labels_in_one_file_are_two_answers(project, tmp_path):
     assert said == {"anna": cats("Gleis"), "bert": cats("Wagen")}
     assert len(project.pool_gold()) == 0  # They differ, and nobody has decided.
     assert (status(project).to_decide, status(project).answered_by_several) == (1, 1)
+    assert [one.labels for one in people_agreement(project).confused] == [("Gleis", "Wagen")]
     assert add(project, [two_people(tmp_path, ["Gleis"], ["Wagen"])], gold=True).gold == 0
 
 

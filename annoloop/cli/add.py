@@ -70,7 +70,8 @@ def add(
         typer.echo(f"left out: {row}", err=True)
     counts = added.counts
     again = f", {added.known} were there already" if added.known else ""
-    typer.echo(f"{added.read} texts read: {added.new} new{again}")
+    left = f", {len(added.bad)} bad rows left out" if added.bad else ""
+    typer.echo(f"{added.read} texts read: {added.new} new{again}{left}")
     if added.moved:
         typer.echo(f"{added.moved} of those already there moved to {split.value if split else ''}")
     if added.near:

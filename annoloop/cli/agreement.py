@@ -26,7 +26,6 @@ def agreement(project: ProjectFolder, as_json: AsJson = False) -> None:
         print_json(found.to_json())
         return
     if found.people.texts:
-        typer.echo(f"{'':24}texts   same      F          95 %  alpha    AC1")
         rows = [("all", found.people)]
         rows += [(" and ".join(who), of) for who, of in found.by_pair.items()]
         rows += [("blind" if not n else f"round {n}", of) for n, of in found.by_round.items()]
@@ -35,8 +34,10 @@ def agreement(project: ProjectFolder, as_json: AsJson = False) -> None:
             rows += [("people, read by the LLM", found.blind), (f"with {found.llm_name}", found.llm)]
         if found.assisted.texts and found.unassisted.texts:
             rows += [("with suggestions", found.assisted), ("without suggestions", found.unassisted)]
+        width = max(len(name) for name, _ in rows)
+        typer.echo(f"{'':{width}} texts   same      F          95 %  alpha    AC1")
         for name, of in rows:
-            typer.echo(_row(name, of))
+            typer.echo(_row(name, of, width))
         for label, one in found.people.per_label.items():
             typer.echo(f"label {label}: F {_shown(one.f)}, alpha {_shown(one.alpha)}, AC1 {_shown(one.ac1)}")
     for confusion in found.confused[:10]:
@@ -46,10 +47,10 @@ def agreement(project: ProjectFolder, as_json: AsJson = False) -> None:
     typer.echo(savings_line(pace(opened)))
 
 
-def _row(name: str, of: Agreement) -> str:
+def _row(name: str, of: Agreement, width: int) -> str:
     between = "–" if of.f.interval is None else f"{of.f.interval[0]:.2f} to {of.f.interval[1]:.2f}"
     same, f, alpha, ac1 = (f"{_value(one):>7}" for one in (of.same, of.f, of.alpha, of.ac1))
-    return f"{name[:23]:24}{of.texts:>5}{same}{f}{between:>14}{alpha}{ac1}"
+    return f"{name:{width}} {of.texts:>5}{same}{f}{between:>14}{alpha}{ac1}"
 
 
 def _value(one: Measure) -> str:

@@ -90,7 +90,10 @@ def add(
         raise FormatError(_bad_message(bad), hint=hint)
     if gold and not any(_is_gold(row) for row in rows):
         named = ", ".join(str(path) for path in files)
-        hint = "leave --gold out to add the texts alone; for CSV name the --label-column"
+        hint = (
+            "leave --gold out to add the texts alone; for CSV name the --label-column; "
+            "in .spacy spans that may overlap are in doc.spans['sc']"
+        )
         raise FormatError(f"{named}: not one row has labels that could be gold", hint=hint)
     rows = rows if sample is None else _sampled(rows, sample, project.settings.training.seed)
     texts = {input_hash(row.text): row for row in reversed(rows)}

@@ -305,7 +305,13 @@ def _confused(
 
 
 def _label_pairs(project: Project, left: Annotation, right: Annotation) -> Iterable[tuple[str, str | None]]:
-    for found in mistakes(project.scheme, left, right):
+    made = mistakes(project.scheme, left, right)
+    if not project.scheme.has_spans and len(made) == 2 and {m.kind for m in made} == {"missed", "spurious"}:
+        # Of several categories one each that the other has not: one was taken for the other.
+        one, other = sorted(str(m.gold or m.said) for m in made)
+        yield one, other
+        return
+    for found in made:
         names = sorted({name for name in found.labels if name is not None})
         if len(names) == 2:
             yield names[0], names[1]

@@ -78,11 +78,13 @@ class Simulated:
         # What is mended takes time too, which nobody can budget before it is read.
         unit = "seconds of reading" if self.unit == "seconds" else self.unit
         seeds = max(row.seeds for rows in self.tables.values() for row in rows)
+        # Of n differences all alike the share of signs that is as extreme is 2 in 2^n.
+        few = f" With so few seeds no p can be below {2 / 2**seeds:.2g}." if 1 < seeds < 6 else ""
         return (
             f"Seeds: {seeds}. {self.rounds} {rounds} of {self.batch:,} {unit}, chosen from "
             f"{self.pool:,} texts, judged on {self.test:,}. The expert is simulated from gold; differences "
             f"are to {BASELINE}, paired by seed, with Student's 95 % interval and p by sign flips, corrected "
-            f"after Holm.{votes if self.recorded else ''}"
+            f"after Holm.{few}{votes if self.recorded else ''}"
         )
 
     def to_json(self) -> dict[str, Any]:
