@@ -120,7 +120,7 @@ def test_a_model_that_lost_what_it_knew_is_trained_with_another_seed(
 ):
     """`known`: what the models, first the one without dev, are said to know of what they learned from."""
     left = iter(known)
-    monkeypatch.setattr(train_module, "_known", lambda run, learn: next(left))
+    monkeypatch.setattr(train_module, "span_f", lambda folder, learn, scheme: next(left))
     told: list[str] = []
     learn, judge = pool(SPAN_PAIRS[:20]), dev(SPAN_PAIRS[20:])
     made = train(

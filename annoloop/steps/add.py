@@ -85,16 +85,7 @@ def add(
             hint="start a new project for another held-out set",
         )
     rows, bad = _read(project, files, reading or Reading(), gold, on_progress)
-    if bad and not skip_bad:
-        hint = "mend them, or leave them out with --skip-bad; nothing was added"
-        raise FormatError(_bad_message(bad), hint=hint)
-    if gold and not any(_is_gold(row) for row in rows):
-        named = ", ".join(str(path) for path in files)
-        hint = (
-            "leave --gold out to add the texts alone; for CSV name the --label-column; "
-            "in .spacy spans that may overlap are in doc.spans['sc']"
-        )
-        raise FormatError(f"{named}: not one row has labels that could be gold", hint=hint)
+    _refuse_bad(files, rows, () if skip_bad else bad, gold)
     rows = rows if sample is None else _sampled(rows, sample, project.settings.training.seed)
     texts = {input_hash(row.text): row for row in reversed(rows)}
     known = project.store.known_hashes(texts)
@@ -110,19 +101,9 @@ def add(
     project.store.exclude_examples({n: why for n, why in near.items() if n in known or n not in texts})
     moved = project.store.move_examples(known, split) if split and not frozen else 0
     taken = _import_gold(project, rows, blind) if gold else _Taken()
-    return Added(
-        read=len(rows),
-        new=new,
-        known=len(rows) - new,
-        moved=moved,
-        gold=taken.answers,
-        near=len(near),
-        bad=tuple(bad),
-        counts=project.store.example_counts(),
-        annotators=taken.annotators,
-        replaced=taken.replaced,
-        empty=taken.empty,
-    )
+    told = (taken.annotators, taken.replaced, taken.empty)
+    counts = project.store.example_counts()
+    return Added(len(rows), new, len(rows) - new, moved, taken.answers, len(near), tuple(bad), counts, *told)
 
 
 def _read(
@@ -148,6 +129,19 @@ def _read(
             if (len(rows) + len(bad)) % _TELL_EVERY == 0:
                 on_progress(f"reading {path.name}", len(rows) + len(bad), 0)
     return rows, bad
+
+
+def _refuse_bad(files: Sequence[Path], rows: Sequence[Row], bad: Sequence[BadRow], gold: bool) -> None:
+    if bad:
+        hint = "mend them, or leave them out with --skip-bad; nothing was added"
+        raise FormatError(_bad_message(bad), hint=hint)
+    if gold and not any(_is_gold(row) for row in rows):
+        named = ", ".join(str(path) for path in files)
+        hint = (
+            "leave --gold out to add the texts alone; for CSV name the --label-column; "
+            "in .spacy spans that may overlap are in doc.spans['sc']"
+        )
+        raise FormatError(f"{named}: not one row has labels that could be gold", hint=hint)
 
 
 def _sampled(rows: Sequence[Row], size: int, seed: int) -> list[Row]:

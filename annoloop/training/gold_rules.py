@@ -13,6 +13,7 @@ from annoloop.types import Counts, Gold, LabelScheme, PoolGold, Span
 
 if TYPE_CHECKING:
     from confection import Config
+    from spacy.language import Language
 
 COMPONENT = "gold_rules"
 """The component that fills in what rules of the gold find where the recogniser found nothing."""
@@ -103,12 +104,17 @@ def score_without_filling(folder: Path, judge: Sequence[Gold], scheme: LabelSche
     nlp = load_model(folder)
     if COMPONENT not in nlp.pipe_names:
         return None
-    counts = Counts()
     with nlp.select_pipes(disable=[COMPONENT]):
-        said = predict(nlp, (gold.example.text for gold in judge), scheme=scheme)
-        for gold, made in zip(judge, said, strict=True):
-            truth, found = set(gold.annotation.spans), set(made.annotation.spans)
-            counts += Counts(len(truth & found), len(found - truth), len(truth - found))
+        return span_f(nlp, judge, scheme)
+
+
+def span_f(pipeline: Language | Path, judge: Sequence[Gold], scheme: LabelScheme) -> float:
+    """Micro F of exact spans of a pipeline; 0 where neither the gold nor the pipeline has a span."""
+    counts = Counts()
+    said = predict(pipeline, (gold.example.text for gold in judge), scheme=scheme)
+    for gold, made in zip(judge, said, strict=True):
+        truth, found = set(gold.annotation.spans), set(made.annotation.spans)
+        counts += Counts(len(truth & found), len(found - truth), len(truth - found))
     return counts.f or 0.0
 
 

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from annoloop.errors import TrainingError
-from annoloop.evaluation.scores import count, scores_of
 from annoloop.training.checkpoints import own_randomness
-from annoloop.training.gold_rules import RuleMaker, wants_rules
+from annoloop.training.gold_rules import RuleMaker, span_f, wants_rules
 from annoloop.training.predict import Prediction, predict
 from annoloop.training.recipe import default_recipes
 from annoloop.training.run import Run
@@ -162,22 +161,16 @@ def _once_more(
     together = [*learn, *judge]
     if best.scheme.kind != "spancat":
         return best.again(folder, together, judge, **settings)
-    least = _known(best, learn) - _FORGOTTEN
+    least = span_f(best.folder, learn, best.scheme) - _FORGOTTEN
     for turn in range(_SEEDS):
         made = best.again(
             folder / str(turn), together, judge, **{**settings, "seed": settings["seed"] + turn}
         )
-        if _known(made, learn) >= least:
+        if span_f(made.folder, learn, best.scheme) >= least:
             return made
         if on_progress:
             on_progress("trained with dev it forgot what it had learned: another seed", 0, 0)
     return best
-
-
-def _known(run: Run, learn: Sequence[Gold]) -> float:
-    """Micro F of a run on gold that it has learned from."""
-    said = {name: one.annotation for name, one in _dev_said(run, learn).items()}
-    return scores_of(count(run.scheme, learn, said), seed=0, samples=1).score or 0.0
 
 
 def _crossed(best: Run, before: Said, learn: Sequence[Gold], judge: Sequence[Gold], **settings: Any) -> Said:
