@@ -154,3 +154,8 @@ def test_the_report_tells_what_was_right_beside_a_label_that_was_missed(tmp_path
     lines = of_several(WrongText(Example("x", "Text"), truth, said, made))
     assert [name for name, _ in lines] == ["missed", "too much", "all"]
     assert [part.count("Wagen") for part in lines[-1][1].split("said")] == [1, 1]
+
+
+def test_a_bar_with_nothing_beside_it_is_no_label(tmp_path):
+    [row] = read_rows(table(tmp_path / "a.csv", ("Text", "Wagen|")), scheme=SCHEME)
+    assert "''" in row.reason

@@ -26,21 +26,34 @@ _TELL_EVERY = 1_000
 class Added:
     """What one call of `add` did. `near` texts are kept out of learning: they are nearly held-out ones.
 
-    `gold` answers were taken, of these `annotators`; `replaced` of them stand for others that the same
-    annotators had given, `empty` of them say that there is nothing to label.
+    `taken` are the answers that the labels became; `replaced` of them stand for others that the same
+    annotators had given.
     """
 
     read: int
     new: int
     known: int
     moved: int
-    gold: int
     near: int
     bad: tuple[BadRow, ...]
     counts: Mapping[Split, int]
-    annotators: tuple[str, ...] = ()
+    taken: tuple[Answer, ...] = ()
     replaced: int = 0
-    empty: int = 0
+
+    @property
+    def gold(self) -> int:
+        """How many labelled texts were taken as gold."""
+        return len(self.taken)
+
+    @property
+    def annotators(self) -> tuple[str, ...]:
+        """Whose labels were taken, by name."""
+        return tuple(sorted({answer.annotator for answer in self.taken}))
+
+    @property
+    def empty(self) -> int:
+        """How many of them say that there is nothing to label."""
+        return sum(answer.annotation == Annotation() for answer in self.taken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +113,9 @@ def add(
     new = project.store.add_examples(made, excluded=near)
     project.store.exclude_examples({n: why for n, why in near.items() if n in known or n not in texts})
     moved = project.store.move_examples(known, split) if split and not frozen else 0
-    taken = _import_gold(project, rows, blind) if gold else _Taken()
-    told = (taken.annotators, taken.replaced, taken.empty)
+    taken, replaced = _import_gold(project, rows, blind) if gold else ((), 0)
     counts = project.store.example_counts()
-    return Added(len(rows), new, len(rows) - new, moved, taken.answers, len(near), tuple(bad), counts, *told)
+    return Added(len(rows), new, len(rows) - new, moved, len(near), tuple(bad), counts, taken, replaced)
 
 
 def _read(
@@ -174,15 +186,8 @@ def _is_gold(row: Row) -> bool:
     return row.annotation is not None and row.complete and row.verdict in (None, "accept")
 
 
-@dataclass(frozen=True, slots=True)
-class _Taken:
-    answers: int = 0
-    annotators: tuple[str, ...] = ()
-    replaced: int = 0
-    empty: int = 0
-
-
-def _import_gold(project: Project, rows: Sequence[Row], blind: bool) -> _Taken:
+def _import_gold(project: Project, rows: Sequence[Row], blind: bool) -> tuple[tuple[Answer, ...], int]:
+    """Save the answers that are new; them, and how many replace others."""
     seq = project.store.answer_count() + 1
     answers: dict[tuple[str, str], Answer] = {}
     for row in rows:
@@ -198,12 +203,8 @@ def _import_gold(project: Project, rows: Sequence[Row], blind: bool) -> _Taken:
     new = {key: made for key, made in answers.items() if before.get(key) != (made.annotation, made.blind)}
     project.store.save_answers(list(new.values()))
     _ask_where_they_differ(project, {name for name, _ in new})
-    return _Taken(
-        answers=len(new),
-        annotators=tuple(sorted({made.annotator for made in new.values()})),
-        replaced=sum(key in before and before[key][0] != made.annotation for key, made in new.items()),
-        empty=sum(made.annotation == Annotation() for made in new.values()),
-    )
+    replaced = sum(key in before and before[key][0] != made.annotation for key, made in new.items())
+    return tuple(new.values()), replaced
 
 
 def _ask_where_they_differ(project: Project, hashes: set[str]) -> None:

@@ -160,7 +160,7 @@ def evaluate(project: Project, *, on_progress: OnProgress = silent) -> Evaluatio
         notes += baseline_notes(project) + plan_notes(project)
     if model is not None:
         notes += template_notes(project, gold, model.fingerprint, near)
-        notes += off_border_notes(project, gold, "held-out gold") + unjudged_notes(project, tuple(gold))
+        notes += off_border_notes(project, gold, "held-out gold") + unjudged_notes(project)
         _keep_scores(project, model, rows[-1].scores)
     verdict = _verdict(project, gold, model, llm, said, near)
     if suffice is not None and rules_do:

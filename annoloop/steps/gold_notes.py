@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from annoloop.corpus.spacy_io import off_token_borders
 from annoloop.corpus.tokenizer import blank
 from annoloop.project import Project
+from annoloop.steps.evidence.gold_counts import gold_counts
 from annoloop.steps.one_label import HINT, only_label
 from annoloop.types import Gold
 
@@ -18,25 +19,15 @@ def training_notes(project: Project) -> tuple[str, ...]:
     return (*_one_label(project), *off_border_notes(project, learned, "training and dev gold"))
 
 
-def unjudged_notes(project: Project, gold: Sequence[Gold]) -> list[str]:
+def unjudged_notes(project: Project) -> list[str]:
     """That labels which were learned are in no text to judge by, in one line; none where all are."""
-    judged, learned = _labels_of(gold), _labels_of(project.pool_gold())
-    missing = [label for label in project.scheme.labels if label in learned and label not in judged]
+    counted = gold_counts(project).labels
+    judged, learned = counted["held_out"], counted["pool"]
+    missing = [label for label in project.scheme.labels if learned.get(label) and not judged.get(label)]
     if not missing or not judged:
         return []
-    return [f"no held-out text has {' or '.join(missing)}: no score here says anything of {_them(missing)}"]
-
-
-def _them(labels: Sequence[str]) -> str:
-    return "them" if len(labels) > 1 else "it"
-
-
-def _labels_of(gold: Iterable[Gold]) -> set[str]:
-    return {
-        name
-        for item in gold
-        for name in (*item.annotation.labels, *(span.label for span in item.annotation.spans))
-    }
+    them = "them" if len(missing) > 1 else "it"
+    return [f"no held-out text has {' or '.join(missing)}: no score here says anything of {them}"]
 
 
 def off_border_notes(project: Project, gold: Iterable[Gold], what: str) -> list[str]:

@@ -136,17 +136,17 @@ class ModelSource:
     @property
     def gold_rules(self) -> int:
         """How many rules that were made of its training gold the pipeline brings along."""
-        files = (self.path / name / "patterns.jsonl" for name in ("rule_tags", "gold_rules"))
-        lines = {line for file in files if file.is_file() for line in file.read_text("utf8").splitlines()}
+        lines = {line for name in ("rule_tags", "gold_rules") for line in self._patterns(name)}
         return sum(json.loads(line).get("made") == "rules" for line in lines)
 
     @property
     def joined_rules(self) -> int:
         """How many patterns of the project's rules joined the pipeline; see `steps/rules/joining.py`."""
-        file = self.path / "annoloop_rules" / "patterns.jsonl"
-        return (
-            sum(bool(line.strip()) for line in file.read_text("utf8").splitlines()) if file.is_file() else 0
-        )
+        return len(self._patterns("annoloop_rules"))
+
+    def _patterns(self, component: str) -> list[str]:
+        file = self.path / component / "patterns.jsonl"
+        return file.read_text("utf8").splitlines() if file.is_file() else []
 
     @property
     def lost_labels(self) -> tuple[str, ...]:

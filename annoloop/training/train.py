@@ -169,7 +169,8 @@ def _once_more(
         if span_f(made.folder, learn, best.scheme) >= least:
             return made
         if on_progress:
-            on_progress("trained with dev it forgot what it had learned: another seed", 0, 0)
+            then = "another seed" if turn < _SEEDS - 1 else "the one without dev is kept"
+            on_progress(f"trained with dev it forgot what it had learned: {then}", 0, 0)
     return best
 
 

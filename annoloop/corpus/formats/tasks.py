@@ -11,6 +11,7 @@ from annoloop.errors import SchemeError
 from annoloop.types import Annotation, LabelScheme, Span, Verdict
 
 _MANUAL = ("ner_manual", "spans_manual")
+_BETWEEN = ("|", ";", ",")
 _BINARY = ("ner", "spans", "classification")
 _OWN = frozenset(
     ("text", "meta", "spans", "label", "labels", "cats", "tokens", "options", "accept", "answer", "versions")
@@ -153,16 +154,13 @@ def _is_on(name: str, value: Any) -> bool:
     return value >= 0.5
 
 
-_BETWEEN = ("|", ";", ",")
-
-
 def _several(cell: str, scheme: LabelScheme) -> tuple[str, ...]:
     """The labels in one cell of a table: with bars between them, or others that labels do not have."""
     if cell in scheme.labels:
         return (cell,)
     for mark in _BETWEEN:
-        names = tuple(name.strip() for name in cell.split(mark) if name.strip())
-        if mark in cell and (mark == _BETWEEN[0] or set(names) <= set(scheme.labels)):
+        names = tuple(name.strip() for name in cell.split(mark))
+        if mark in cell and (mark == "|" or set(names) <= set(scheme.labels)):
             return names
     return (cell,)
 
